@@ -1,0 +1,183 @@
+"""What a machine is: plain data, so that planning for one that is not here is the same thing.
+
+`Machine` is what `advisor detect --json` writes and what `--hardware` reads: every figure was read from
+the machine or the hardware catalog, or is None.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from advisor.units import GIB, MIB
+from advisor.value import SCHEMA_VERSION, Value
+
+HOST_RESERVE_BYTES: Final = 2 * GIB
+"""Simulated machines: what an operating system and its desktop keep for themselves."""
+HOST_RESERVE_FRACTION: Final = 0.05
+"""Simulated machines: firmware, integrated graphics and page tables take a share of what is sold."""
+GPU_RESERVE_BYTES: Final = 512 * MIB
+"""Simulated discrete GPUs: what a driver, a compositor and a browser hold on an otherwise idle card."""
+
+Vendor = Literal["nvidia", "amd", "intel", "apple"]
+GpuMemory = Literal["discrete", "unified"]
+
+
+class GpuSpec(Value):
+    """A row of the hardware catalog: one GPU variant, with the maker's figures."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    name: str
+    """The maker's marketing name: "GeForce RTX 3070"."""
+    vendor: Vendor
+    architecture: str
+    memory: GpuMemory = "discrete"
+    vram_bytes: int | None = Field(gt=0)
+    """What the driver reports for a discrete card; None for unified memory, which is the host's."""
+    bandwidth_bytes_per_s: int | None = Field(gt=0)
+    fp16_flops: int | None = None
+    """Dense tensor rate at FP16 with FP32 accumulation; None where the maker gives none."""
+    tdp_watts: int | None = None
+    idle_watts: int | None = None
+    compute_capability: str | None = None
+    """NVIDIA: "8.6"."""
+    match: tuple[str, ...] = ()
+    """Exact names that drivers report (NVML, amd-smi, Metal)."""
+    aliases: tuple[str, ...] = ()
+    """What people write: "rtx 3070", "3070"."""
+    default: bool = False
+    """The variant meant when a name leaves it open (stated as an assumption)."""
+    source: str
+    checked: str
+
+
+class Cpu(Value):
+    """The processor, as the operating system describes it."""
+
+    name: str | None = None
+    physical_cores: int | None = None
+    logical_cores: int | None = None
+    features: tuple[str, ...] = ()
+    """SIMD extensions that llama.cpp has kernels for: avx2, avx512f, amx_int8, neon, sve …"""
+
+
+class HostMemory(Value):
+    """System RAM."""
+
+    total_bytes: int
+    available_bytes: int | None = None
+    """What could be allocated now without swapping; None on a simulated machine."""
+    limit_bytes: int | None = None
+    """The container's (cgroup's) limit where one is set."""
+    bandwidth_bytes_per_s: int | None = None
+    """Measured here, or from the hardware catalog; None when neither is known."""
+
+
+class Disk(Value):
+    """The file system that models are downloaded to."""
+
+    cache_dir: str | None = None
+    free_bytes: int | None = None
+    total_bytes: int | None = None
+
+
+class Host(Value):
+    """Everything but the GPUs."""
+
+    os: str
+    cpu: Cpu = Cpu()
+    memory: HostMemory
+    disk: Disk = Disk()
+    container: bool = False
+
+
+class Gpu(Value):
+    """One GPU as its driver reports it, completed from the hardware catalog."""
+
+    index: int
+    name: str
+    vendor: Vendor
+    vram_bytes: int
+    """Total; for unified memory, the part of the pool that the GPU may use."""
+    free_bytes: int | None = None
+    """Free now; None on a simulated machine."""
+    bandwidth_bytes_per_s: int | None = None
+    driver: str | None = None
+    compute_capability: str | None = None
+    catalog_id: str | None = None
+    memory: GpuMemory = "discrete"
+    fp16_flops: int | None = None
+    tdp_watts: int | None = None
+    idle_watts: int | None = None
+    mig: bool = False
+    """A slice of a partitioned card."""
+
+    @property
+    def unified(self) -> bool:
+        """Whether this GPU shares the host's memory: one pool, to be counted once."""
+        return self.memory == "unified"
+
+    @property
+    def capacity_bytes(self) -> int:
+        """What may be planned on: free memory where it was read, else the total less a named reserve."""
+        if self.free_bytes is not None:
+            return self.free_bytes
+        return self.vram_bytes if self.unified else max(0, self.vram_bytes - GPU_RESERVE_BYTES)
+
+
+class Runtime(Value):
+    """A program found on the machine that can serve or contain a model."""
+
+    name: str
+    version: str | None = None
+    endpoint: str | None = None
+
+
+class Machine(Value):
+    """A machine: detected, replayed, or made from a sentence."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    host: Host
+    gpus: tuple[Gpu, ...] = ()
+    interconnect: str | None = None
+    """How several GPUs are linked: "nvlink", "pcie 4.0 x16" …; None when not known."""
+    runtimes: tuple[Runtime, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What could not be read, and why."""
+    assumptions: tuple[str, ...] = ()
+    """What a sentence left open and was filled in with a stated default."""
+
+    @property
+    def unified(self) -> bool:
+        """Whether GPU and host share one pool of memory."""
+        return any(gpu.unified for gpu in self.gpus)
+
+    @property
+    def host_capacity_bytes(self) -> int:
+        """RAM that may be planned on.
+
+        On a machine that was read: what is available, within the container's limit. On a simulated one:
+        the total less a named reserve. Never negative.
+        """
+        memory = self.host.memory
+        if memory.available_bytes is not None:
+            limit = memory.limit_bytes if memory.limit_bytes is not None else memory.total_bytes
+            return min(memory.available_bytes, limit)
+        reserve = HOST_RESERVE_BYTES + int(memory.total_bytes * HOST_RESERVE_FRACTION)
+        return max(0, memory.total_bytes - reserve)
+
+    @property
+    def title(self) -> str:
+        """One line: "2 × GeForce RTX 4090, 64 GiB RAM"."""
+        counts: dict[str, int] = {}
+        for gpu in self.gpus:
+            counts[gpu.name] = counts.get(gpu.name, 0) + 1
+        parts = [name if n == 1 else f"{n} × {name}" for name, n in counts.items()]
+        if not parts:
+            cpu = self.host.cpu
+            cores = f", {cpu.physical_cores} cores" if cpu.physical_cores else ""
+            parts.append(f"{cpu.name or 'CPU only'}{cores}")
+        memory = self.host.memory
+        usable = min(memory.total_bytes, memory.limit_bytes or memory.total_bytes)
+        return f"{', '.join(parts)}, {usable / GIB:.3g} GiB RAM"

@@ -1,0 +1,48 @@
+"""The document that `recommend --save` writes and the later commands take."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from advisor.assessment import Candidate
+from advisor.hardware import Machine
+from advisor.model import ModelKind
+from advisor.usecase import Requirements
+from advisor.value import SCHEMA_VERSION, Value
+
+
+class Rejection(Value):
+    """A model that is not proposed, with the main reason."""
+
+    model: str
+    quantization: str | None = None
+    backend: str | None = None
+    reason: str
+    missing_bytes: int | None = None
+
+
+class Companions(Value):
+    """Models that serve beside the choice (RAG)."""
+
+    embedding: Candidate | None = None
+    rerank: Candidate | None = None
+
+
+class Recommendation(Value):
+    """The answer of `advisor recommend`: also the plan file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    machine: Machine
+    requirements: Requirements
+    choice: Candidate | None
+    alternatives: tuple[Candidate, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    companions: Companions = Companions()
+    notes: tuple[str, ...] = ()
+    catalog_date: date
+
+    @property
+    def kind(self) -> ModelKind:
+        """What the chosen model is for."""
+        return self.requirements.kind

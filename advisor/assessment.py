@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from advisor.model import ModelKind
 from advisor.usecase import Backend, KvType
 from advisor.value import Value
 
@@ -78,6 +79,13 @@ class MemoryEstimate(Value):
     total_bytes: int
     source: MemorySource
 
+    @model_validator(mode="after")
+    def _consistent(self) -> MemoryEstimate:
+        for part in (*MEMORY_PARTS, "total_bytes"):
+            if getattr(self, part) != sum(getattr(row, part) for row in self.devices):
+                raise ValueError(f"{part} is not the sum over the devices")
+        return self
+
     @classmethod
     def of(cls, devices: Iterable[DeviceMemory], source: MemorySource) -> MemoryEstimate:
         """Sum the devices."""
@@ -137,6 +145,8 @@ class Placement(Value):
 
     n_gpu_layers: int | None
     """Layers on GPUs, the output layer counted (n_layers + 1 is all); None for backends that place all."""
+    gpu_layers: tuple[int, ...] = ()
+    """The same by GPU, in the machine's order (0: not used); empty where the engine divides them."""
     n_cpu_moe: int | None = None
     """Leading layers whose experts stay in host memory; None when no expert does."""
     tensor_parallel: int = Field(default=1, ge=1)
@@ -153,12 +163,20 @@ class ArtifactChoice(Value):
     bytes: int | None
     """Published size, or the estimated tensor data where the size was not published (see `estimated`)."""
     estimated: bool = False
+    format: Literal["gguf", "safetensors"] = "gguf"
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the weights are in llama.cpp's format."""
+        return self.format == "gguf"
 
 
 class Candidate(Value):
     """One way to serve one model on one machine, assessed."""
 
     model: str
+    kind: ModelKind = ModelKind.CHAT
+    """What the engine is started for."""
     name: str
     family: str
     publisher: str

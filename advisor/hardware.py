@@ -58,6 +58,8 @@ class Cpu(Value):
     name: str | None = None
     physical_cores: int | None = None
     logical_cores: int | None = None
+    limit_cores: float | None = None
+    """What the container's quota or the CPU set allows; None where every core may be used."""
     features: tuple[str, ...] = ()
     """SIMD extensions that llama.cpp has kernels for: avx2, avx512f, amx_int8, neon, sve …"""
 

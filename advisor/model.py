@@ -155,6 +155,11 @@ class Architecture(Value):
         """Whether llama.cpp runs it without a cache: every token sees every other in one pass."""
         return self.family in ENCODER_FAMILIES
 
+    @property
+    def is_bert(self) -> bool:
+        """Whether its layers are BERT's: biased norms behind the blocks, no output matrix."""
+        return self.family in BERT_FAMILIES
+
     def layer_kinds(self) -> tuple[LayerKind, ...]:
         """The kind of every layer, first to last."""
         pattern = self.layer_pattern
@@ -165,7 +170,8 @@ class Architecture(Value):
         return self.moe is not None and layer >= self.moe.n_layers_dense
 
 
-ENCODER_FAMILIES: Final = frozenset({"bert", "nomic-bert"})
+BERT_FAMILIES: Final = frozenset({"bert", "nomic-bert"})
+ENCODER_FAMILIES: Final = BERT_FAMILIES | {"gemma-embedding"}
 """Architectures that llama.cpp runs with no cache at all."""
 
 

@@ -1,0 +1,253 @@
+"""From requirements and a machine to a recommendation: every model is chosen, an alternative, or turned down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Final
+
+from advisor.assessment import ArtifactChoice, Candidate
+from advisor.backends import BACKENDS
+from advisor.backends.devices import without
+from advisor.candidates import Option, Turned, options
+from advisor.hardware import Machine
+from advisor.model import Model, ModelKind
+from advisor.placement import placement_of
+from advisor.plan import Companions, Recommendation, Rejection
+from advisor.quality import QualityData, fidelity
+from advisor.ranking import FLOOR_TOKENS_PER_S, Ranked, rank, rank_model
+from advisor.units import format_bytes, format_count
+from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
+from advisor.weights import Weights
+
+DEFAULT_LIMIT: Final = 4
+"""Alternatives shown: enough for a faster, a better, a smaller and another family."""
+
+
+class Shelf:
+    """The catalog's part that a recommendation is made from."""
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        weights: Mapping[str, Mapping[str, Weights]],
+        quality: QualityData,
+        catalog_date: date,
+    ) -> None:
+        self.models, self.weights, self.quality, self.date = models, weights, quality, catalog_date
+
+    def of_kind(self, kind: ModelKind) -> list[Model]:
+        return [model for model in self.models if model.kind is kind]
+
+
+def recommend_on(
+    shelf: Shelf, requirements: Requirements, machine: Machine, *, limit: int = DEFAULT_LIMIT
+) -> Recommendation:
+    """The best model for the requirements on the machine, its alternatives, and why not the others."""
+    backend: Backend = requirements.backend or "llama.cpp"
+    rejected: list[Rejection] = []
+    best_of_each: list[Ranked] = []
+    for model in shelf.of_kind(requirements.kind):
+        found = options(model, shelf.weights.get(model.id, {}), requirements, machine)
+        if isinstance(found, Turned):
+            rejected.append(found.rejection(model, backend))
+            continue
+        row = rank_model(found, requirements, shelf.quality)
+        if why := BACKENDS[backend].refusal(candidate_of(row, requirements, machine, shelf), machine):
+            rejected.append(Turned(why, row.option.artifact.quantization).rejection(model, backend))
+        else:
+            best_of_each.append(row)
+    ranked = rank(best_of_each, requirements)
+    chosen, alternatives, rest = ranked[:1], *_alternatives(ranked, limit)
+    rejected += (_outranked(row, ranked, backend) for row in rest)
+    picks = [candidate_of(row, requirements, machine, shelf) for row in (*chosen, *alternatives)]
+    choice = picks[0] if picks else None
+    companions = _companions(shelf, requirements, machine, choice)
+    return Recommendation(
+        machine=machine,
+        requirements=requirements,
+        choice=choice,
+        alternatives=tuple(picks[1:]),
+        rejected=tuple(sorted(rejected, key=lambda r: r.model)),
+        companions=companions,
+        notes=tuple(_notes(requirements, ranked, rejected)),
+        catalog_date=shelf.date,
+    )
+
+
+def _alternatives(ranked: Sequence[Ranked], limit: int) -> tuple[list[Ranked], list[Ranked]]:
+    """Up to `limit` runners-up that differ from what is shown already, and the rest, both best first.
+
+    First the best of every other family, then the next best of any.
+    """
+    if not ranked:
+        return [], []
+    families = {ranked[0].option.model.family}
+    spread: list[Ranked] = []
+    for row in ranked[1:]:
+        if row.option.model.family not in families and len(spread) < limit:
+            families.add(row.option.model.family)
+            spread.append(row)
+    remaining = [row for row in ranked[1:] if row not in spread]
+    spread += remaining[: limit - len(spread)]
+    shown = sorted(spread, key=ranked.index)
+    return shown, [row for row in ranked[1:] if row not in shown]
+
+
+def _outranked(row: Ranked, ranked: Sequence[Ranked], backend: str) -> Rejection:
+    """A model that would run, but is not among the best."""
+    speed = row.option.speed.decode_tokens_per_s
+    rank_number = ranked.index(row) + 1
+    superseded = row.option.model.superseded_by
+    if speed < FLOOR_TOKENS_PER_S:
+        why = f"runs at about {speed:.1f} tok/s, below the {FLOOR_TOKENS_PER_S:g} that are usable"
+    elif superseded in {other.option.model.id for other in ranked}:
+        why = f"superseded by {superseded}, which also fits"
+    else:
+        why = f"fits, but ranks {rank_number} of {len(ranked)} (score {row.score:.1f})"
+    return Rejection(
+        model=row.option.model.id, quantization=row.option.artifact.quantization, backend=backend, reason=why
+    )
+
+
+def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shelf: Shelf) -> Candidate:
+    """The option in the words of a plan, with the engine's own command."""
+    option, model = row.option, row.option.model
+    backend: Backend = requirements.backend or "llama.cpp"
+    artifact = option.artifact
+    candidate = Candidate(
+        model=model.id,
+        kind=model.kind,
+        name=model.name,
+        family=model.family,
+        publisher=model.publisher,
+        released=model.released,
+        license=model.license.id,
+        n_params=model.n_params,
+        n_params_active=model.n_params_active,
+        modalities=model.modalities,
+        languages=model.languages,
+        quantization=artifact.quantization,
+        backend=backend,
+        n_ctx=option.settings.n_ctx,
+        n_seqs=option.settings.n_seqs,
+        kv_type=option.settings.kv_type,
+        placement=placement_of(option.split, option.demand, machine),
+        memory=option.memory,
+        speed=option.speed,
+        quality=row.quality,
+        score=row.score,
+        artifact=ArtifactChoice(
+            repo=artifact.repo,
+            files=artifact.files,
+            bytes=artifact.bytes or option.demand.weights.total_bytes,
+            estimated=artifact.bytes is None,
+            format=artifact.format,
+        ),
+        command="",
+        reasons=tuple(_reasons(row, requirements, machine, shelf)),
+    )
+    return candidate.model_copy(update={"command": BACKENDS[backend].command(candidate)})
+
+
+def _reasons(row: Ranked, needs: Requirements, machine: Machine, shelf: Shelf) -> Iterable[str]:
+    yield _quality_reason(row, needs)
+    yield _placement_reason(row.option)
+    yield _speed_reason(row.option)
+    kept = fidelity(row.option.artifact.quantization, row.option.model.n_params, shelf.quality)
+    yield f"{row.option.artifact.quantization} keeps about {kept:.1%} of the unquantized quality"
+
+
+def _quality_reason(row: Ranked, needs: Requirements) -> str:
+    quality, model = row.quality, row.option.model
+    size = format_count(model.n_params)
+    if model.n_params_active:
+        size += f" parameters, {format_count(model.n_params_active)} active"
+    else:
+        size += " parameters"
+    if quality.score is None:
+        return f"{size}; no published score for {needs.use_case.value} was found"
+    grade = {"measured": "measured", "inherited": "mapped from an older table", "estimated": "estimated from size and date"}
+    return f"{size}; {needs.use_case.value} score {quality.score:.0f} ({grade.get(quality.evidence, quality.evidence)}: {quality.metric})"
+
+
+def _placement_reason(option: Option) -> str:
+    memory, split = option.memory, option.split
+    used = [d for d in memory.devices if d.kind == "gpu" and d.total_bytes]
+    if not used:
+        host = memory.devices[-1]
+        return f"runs from RAM: {format_bytes(host.total_bytes, digits=1)} of {_capacity(host.capacity_bytes)} free"
+    needs = ", ".join(f"{format_bytes(d.total_bytes, digits=1)} of {_capacity(d.capacity_bytes)} on {d.name}" for d in used)
+    if split.n_cpu_moe:
+        return f"attention on the GPU, experts of {split.n_cpu_moe} of {option.demand.n_layers} layers in RAM: {needs}"
+    if split.n_gpu_layers > option.demand.n_layers:
+        return f"fits the GPU whole: {needs}"
+    return f"{split.n_gpu_layers} of {option.demand.n_layers + 1} layers on the GPU, the rest in RAM: {needs}"
+
+
+def _capacity(n: int | None) -> str:
+    return "unknown" if n is None else format_bytes(n, digits=1)
+
+
+def _speed_reason(option: Option) -> str:
+    speed = option.speed
+    text = f"about {speed.decode_tokens_per_s:.0f} tok/s ({speed.low:.0f} to {speed.high:.0f}) with {speed.depth:,} tokens in the cache"
+    return text if speed.ttft_s is None else f"{text}; first token of a {speed.prompt_tokens:,}-token prompt after {speed.ttft_s:.1f} s"
+
+
+def _companions(
+    shelf: Shelf, requirements: Requirements, machine: Machine, choice: Candidate | None
+) -> Companions:
+    """For RAG, an embedder and a reranker that fit beside the choice."""
+    if requirements.use_case is not UseCase.RAG or choice is None:
+        return Companions()
+    beside = without(machine, [choice])
+    embedding = _companion(shelf, requirements, beside, UseCase.EMBEDDING)
+    if embedding is not None:
+        beside = without(beside, [embedding])
+    return Companions(embedding=embedding, rerank=_companion(shelf, requirements, beside, UseCase.RERANK))
+
+
+def _companion(
+    shelf: Shelf, requirements: Requirements, machine: Machine, use_case: UseCase
+) -> Candidate | None:
+    needs = Requirements(
+        use_case=use_case,
+        languages=requirements.languages,
+        license=requirements.license,
+        n_ctx=min(requirements.n_ctx, DEFAULT_N_CTX),
+        quality=requirements.quality,
+    )
+    return recommend_on(shelf, needs, machine, limit=0).choice
+
+
+def _notes(needs: Requirements, ranked: Sequence[Ranked], rejected: Sequence[Rejection]) -> Iterable[str]:
+    yield f"{needs.n_ctx:,} tokens of context per sequence" + (
+        " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
+    )
+    if len(ranked) > 1 and ranked[0].score > 0:
+        lead = 1 - ranked[1].score / ranked[0].score
+        second = ranked[1].option.model.id
+        yield f"the runner-up {second} scores {lead:.1%} less; a pick this close is a matter of taste" if (
+            lead < CLOSE_CALL
+        ) else f"the runner-up {second} scores {lead:.1%} less"
+    if not ranked:
+        yield nearest_miss(rejected)
+
+
+CLOSE_CALL: Final = 0.03
+"""Below this difference of scores the evidence does not separate two models."""
+
+
+def nearest_miss(rejected: Sequence[Rejection]) -> str:
+    """What came closest, with figures, and what would make it fit."""
+    misses = [r for r in rejected if r.missing_bytes]
+    if not misses:
+        return "no model meets the requirements: relax the language, licence, speed or context asked for"
+    nearest = min(misses, key=lambda r: r.missing_bytes or 0)
+    missing = format_bytes(nearest.missing_bytes or 0, digits=1)
+    return (
+        f"nothing fits; nearest is {nearest.model}, which {nearest.reason}: it lacks {missing}. "
+        "Free that much memory, ask for a shorter --ctx, or plan for a larger machine with --hardware"
+    )
+

@@ -1,0 +1,226 @@
+"""Every way a model could serve the request on the machine: fitted, timed, or turned down with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from advisor.assessment import MemoryEstimate, SpeedEstimate
+from advisor.hardware import Machine
+from advisor.loads import device_loads
+from advisor.memory import Demand, Split, demand_of
+from advisor.model import Artifact, Model, ModelKind
+from advisor.placement import estimate_memory, solve
+from advisor.plan import Rejection
+from advisor.settings import Settings
+from advisor.speed import estimate_speed
+from advisor.units import format_bytes
+from advisor.usecase import DEFAULT_N_CTX, Requirements, UseCase
+from advisor.weights import Weights
+
+DEFAULT_PROMPT_TOKENS: Final = 512
+"""Prompt length that TTFT is stated for, unless half of the context is less."""
+
+PERMISSIVE_LICENSES: Final = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0"})
+
+
+class Option(NamedTuple):
+    """One model in one quantization and placement, with its figures."""
+
+    model: Model
+    artifact: Artifact
+    settings: Settings
+    demand: Demand
+    split: Split
+    memory: MemoryEstimate
+    speed: SpeedEstimate
+
+
+class Turned(NamedTuple):
+    """Why a model gives no option."""
+
+    reason: str
+    quantization: str | None = None
+    missing_bytes: int | None = None
+
+    def rejection(self, model: Model, backend: str | None) -> Rejection:
+        return Rejection(
+            model=model.id,
+            quantization=self.quantization,
+            backend=backend,
+            reason=self.reason,
+            missing_bytes=self.missing_bytes,
+        )
+
+
+def settings_for(model: Model, requirements: Requirements) -> Settings:
+    """The context the model is run with: what was asked, never more than it was trained for."""
+    return Settings(
+        n_ctx=min(requirements.n_ctx, model.architecture.n_ctx_train),
+        n_seqs=max(requirements.n_seqs, requirements.users),
+        kv_type=requirements.kv_type,
+        embeddings=model.kind is not ModelKind.CHAT,
+    )
+
+
+def depth_of(requirements: Requirements, n_ctx: int) -> int:
+    """Tokens in the cache where decode speed is stated."""
+    return min(n_ctx, requirements.depth if requirements.depth is not None else n_ctx // 2)
+
+
+def prompt_tokens_of(requirements: Requirements, n_ctx: int) -> int:
+    """Prompt length for TTFT and prefill."""
+    return min(n_ctx, requirements.prompt_tokens or max(1, min(DEFAULT_PROMPT_TOKENS, n_ctx // 2)))
+
+
+def unmet_need(model: Model, requirements: Requirements) -> str | None:
+    """The first hard need that the model does not meet, whatever the machine."""
+    return next(_unmet_needs(model, requirements), None)
+
+
+def _unmet_needs(model: Model, needs: Requirements) -> Iterator[str]:
+    if needs.use_case is UseCase.VISION and "image" not in model.modalities:
+        yield "takes text only; this use case needs images"
+    if needs.use_case is UseCase.AGENT and not model.tools:
+        yield "not trained to call tools, which an agent needs"
+    if needs.license == "permissive" and model.license.id not in PERMISSIVE_LICENSES:
+        yield f"its licence ({model.license.id}) is not a permissive one"
+    missing = [code for code in needs.languages if model.languages and code not in model.languages]
+    if missing:
+        yield f"its maker does not list the language {', '.join(missing)}"
+    if needs.n_ctx > max(DEFAULT_N_CTX, model.architecture.n_ctx_train):
+        yield f"trained for {model.architecture.n_ctx_train:,} tokens; {needs.n_ctx:,} were asked for"
+
+
+def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, ...] | Turned:
+    """The GGUF files worth trying, or why there are none."""
+    files = [a for a in model.artifacts if a.format == "gguf"]
+    if not files:
+        return Turned("has no GGUF file, which llama.cpp and Ollama need")
+    if requirements.quantization:
+        files = [a for a in files if a.quantization == requirements.quantization]
+        if not files:
+            return Turned(f"is not offered as {requirements.quantization}", requirements.quantization)
+    elif model.kind is not ModelKind.CHAT:
+        files = [a for a in files if a.quantization in _EIGHT_BITS_OR_MORE]
+        if not files:
+            return Turned("has no file of 8 bits or more, and embedders lose too much below that")
+    return tuple(files)
+
+
+_EIGHT_BITS_OR_MORE: Final = frozenset({"Q8_0", "F16", "BF16", "F32"})
+
+
+def options(
+    model: Model, weights: Mapping[str, Weights], requirements: Requirements, machine: Machine
+) -> tuple[Option, ...] | Turned:
+    """The model's options on the machine, one a quantization that fits, or why there are none."""
+    if need := unmet_need(model, requirements):
+        return Turned(need)
+    files = quantizations(model, requirements)
+    if isinstance(files, Turned):
+        return files
+    settings = settings_for(model, requirements)
+    found: list[Option] = []
+    nearest: Turned | None = None
+    for artifact in files:
+        demand = demand_of(model.architecture, weights[artifact.quantization], settings)
+        split = solve(demand, machine)
+        if split is None:
+            turned = too_large(demand, machine, artifact.quantization)
+            nearest = min((t for t in (nearest, turned) if t), key=lambda t: t.missing_bytes or 0)
+            continue
+        option = time_option(model, artifact, settings, demand, split, requirements, machine)
+        if isinstance(option, Turned):
+            return option
+        found.append(option)
+    if not found:
+        return nearest or Turned("has no quantization that can be estimated")
+    return _fast_enough(found, requirements)
+
+
+def time_option(
+    model: Model,
+    artifact: Artifact,
+    settings: Settings,
+    demand: Demand,
+    split: Split,
+    requirements: Requirements,
+    machine: Machine,
+) -> Option | Turned:
+    """The option with its memory and speed, or why its speed cannot be told."""
+    speed = speed_of(model, artifact.quantization, settings, demand, split, requirements, machine)
+    if speed is None:
+        return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
+    memory = estimate_memory(demand, split, machine, "config-rules")
+    return Option(model, artifact, settings, demand, split, memory, speed)
+
+
+def speed_of(
+    model: Model,
+    quantization: str,
+    settings: Settings,
+    demand: Demand,
+    split: Split,
+    requirements: Requirements,
+    machine: Machine,
+) -> SpeedEstimate | None:
+    """How fast the model runs under that split; None when a bandwidth is unknown."""
+    depth = depth_of(requirements, settings.n_ctx)
+    loads = device_loads(
+        model.architecture,
+        demand.weights,
+        settings,
+        split,
+        machine,
+        depth=depth,
+        n_params_active=model.n_params_active or model.n_params,
+    )
+    moe = model.architecture.moe
+    return estimate_speed(
+        loads,
+        backend=requirements.backend or "llama.cpp",
+        quantization=quantization,
+        n_seqs=settings.n_seqs,
+        depth=depth,
+        prompt_tokens=prompt_tokens_of(requirements, settings.n_ctx),
+        n_experts=moe.n_experts if moe else 0,
+        n_experts_used=moe.n_experts_used if moe else 0,
+    )
+
+
+def too_large(demand: Demand, machine: Machine, quantization: str) -> Turned:
+    """What the machine lacks, counted over all its memory together."""
+    everything_on_host = estimate_memory(
+        demand, Split(gpu_layers=(0,) * len(machine.gpus)), machine, "config-rules"
+    )
+    need = everything_on_host.total_bytes
+    room = machine.host_capacity_bytes
+    room += 0 if machine.unified else sum(gpu.capacity_bytes for gpu in machine.gpus)
+    missing = max(1, need - room)
+    return Turned(
+        f"does not fit: {quantization} needs {format_bytes(need, digits=1)}, the machine has "
+        f"{format_bytes(room, digits=1)} free for it",
+        quantization,
+        missing,
+    )
+
+
+def _fast_enough(found: Iterable[Option], needs: Requirements) -> tuple[Option, ...] | Turned:
+    """The options that keep the limits on speed that were asked for."""
+    found = tuple(found)
+    floor, limit = needs.min_tokens_per_s, needs.max_ttft_s
+    if floor is not None:
+        quick = tuple(o for o in found if o.speed.decode_tokens_per_s >= floor)
+        if not quick:
+            best = max(o.speed.decode_tokens_per_s for o in found)
+            return Turned(f"reaches about {best:.1f} tok/s here; {floor:g} were asked for")
+        found = quick
+    if limit is not None:
+        prompt = tuple(o for o in found if o.speed.ttft_s is not None and o.speed.ttft_s <= limit)
+        if not prompt:
+            times = [o.speed.ttft_s for o in found if o.speed.ttft_s is not None]
+            told = f"about {min(times):.1f} s" if times else "an unknown time"
+            return Turned(f"needs {told} to the first token here; at most {limit:g} s were asked for")
+        found = prompt
+    return found

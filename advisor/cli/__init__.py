@@ -1,0 +1,92 @@
+"""The command line: commands are imported when they are called, and every error ends here."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Final
+
+import click
+
+from advisor import __version__
+from advisor.errors import AdvisorError
+
+COMMANDS: Final = {
+    "detect": "Show what this machine has: GPUs, memory, processor, runtimes.",
+    "estimate": "Say how much memory a model needs, and how fast it would be.",
+    "recommend": "Pick model, quantization and placement for a machine and a need.",
+    "smoke-test": "Load the picked model, measure it, and compare with the estimate.",
+    "deploy": "Write the files that start the picked model.",
+    "cost": "Compare the cost of running the pick with that of APIs.",
+    "models": "Look into the model catalog.",
+    "hardware": "Look into the hardware catalog.",
+}
+"""Commands and their one-line help, here so that `advisor --help` imports none of them."""
+
+EXIT_SAID_NO: Final = 1
+EXIT_INTERRUPTED: Final = 130
+"""128 + SIGINT, as shells report it."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"advisor.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="advisor")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is read and decided to stderr.")
+def advisor(verbose: bool) -> None:
+    """Which language model runs on this hardware, how well, how to start it, and what it costs.
+
+    Start with `advisor recommend`. Every command takes --help; those that answer take --json.
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s", stream=sys.stderr
+    )
+
+
+@contextlib.contextmanager
+def error_funnel() -> Iterator[None]:
+    """Turn everything that can go wrong into one line and an exit status."""
+    try:
+        yield
+    except AdvisorError as error:
+        click.echo(f"advisor: {error}", err=True)
+        sys.exit(EXIT_SAID_NO)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("advisor: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, less) went away: what it wanted, it has. Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def main() -> None:
+    """Entry point of the `advisor` command."""
+    with error_funnel():
+        try:
+            sys.exit(advisor.main(standalone_mode=False, prog_name="advisor"))
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.exceptions.Exit as stop:
+            sys.exit(stop.exit_code)

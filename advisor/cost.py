@@ -1,0 +1,208 @@
+"""What serving a demand costs by each way of doing it: APIs, the machine one has, one bought, GPUs rented.
+
+The sums are Decimal USD. One request is priced and multiplied, since API prices depend on the size of a request.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+from pydantic import Field
+
+from advisor.assessment import SpeedEstimate
+from advisor.demand import PEAK_UTILIZATION, Demand, Number, busy_share, machines_needed, service
+from advisor.local_cost import (
+    LOCAL_KINDS,
+    SPREAD,
+    BreakEven,
+    LocalKind,
+    LocalSide,
+    Span,
+    break_even,
+    can_serve,
+    capacity,
+    monthly_usd,
+)
+from advisor.machine_cost import Assumption
+from advisor.value import SCHEMA_VERSION, Value
+
+_TITLES: Final[dict[LocalKind, str]] = {
+    "owned": "this machine, already owned",
+    "purchased": "machine bought",
+    "rented": "GPU rented",
+}
+
+OptionKind = Literal["api", "same-model-api", LocalKind]
+
+
+class ApiPrice(Value):
+    """What one request of the demand costs at an API."""
+
+    name: str
+    """Provider and model: "openai/gpt-6-luna"."""
+    usd_per_request: Number = Field(gt=0)
+    context_window: int | None = None
+    same_model: bool = False
+    """The plan's own model, hosted: a comparison at equal quality."""
+    notes: tuple[str, ...] = ()
+
+
+class CostOption(Value):
+    """One way to serve the demand."""
+
+    name: str
+    kind: OptionKind
+    initial_usd: Number | None
+    """Paid at the start."""
+    monthly_usd: Number | None
+    """Running costs, and for a purchase its loss of value; None where a figure is unknown."""
+    total_usd: Number | None
+    """Over the months of the demand."""
+    per_mtok_usd: Number | None
+    """Per million tokens, input and output."""
+    can_serve: bool | None
+    """Whether the option meets the demand as priced; None where that is not known."""
+    machines: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+class CostComparison(Value):
+    """The document of `advisor cost`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    demand: Demand
+    model: str | None
+    machine: str | None
+    options: tuple[CostOption, ...]
+    capacity_requests_per_day: Span | None
+    """What one machine bears, the peak hour at `PEAK_UTILIZATION`."""
+    break_even: tuple[BreakEven, ...]
+    assumptions: tuple[Assumption, ...]
+    not_counted: tuple[str, ...]
+
+
+def api_option(price: ApiPrice, demand: Demand) -> CostOption:
+    """What the demand costs at an API: the price of one request, times their number."""
+    monthly = price.usd_per_request * demand.requests_per_month
+    window = price.context_window
+    fits = None if window is None else demand.input_tokens + demand.output_tokens <= window
+    too_long = () if fits is not False else (f"a request is longer than its context of {window} tokens",)
+    return CostOption(
+        name=price.name,
+        kind="same-model-api" if price.same_model else "api",
+        initial_usd=Decimal(0),
+        monthly_usd=monthly,
+        total_usd=monthly * demand.months,
+        per_mtok_usd=monthly / demand.mtok_per_month,
+        can_serve=fits,
+        notes=(*too_long, *price.notes),
+    )
+
+
+def local_option(kind: LocalKind, local: LocalSide, demand: Demand) -> CostOption:
+    """What the demand costs on the plan's machine, on bought ones like it, or on rented GPUs."""
+    one = service(local.speed, demand)
+    needed = machines_needed(one, demand)
+    machines = 1 if kind == "owned" else needed
+    busy = busy_share(one, demand, machines)
+    monthly = monthly_usd(kind, local.terms, demand, busy, machines)
+    price = local.terms.purchase_usd.value if kind == "purchased" else Decimal(0)
+    return CostOption(
+        name=f"{_TITLES[kind]} ({local.machine})",
+        kind=kind,
+        initial_usd=None if price is None else price * machines,
+        monthly_usd=monthly,
+        total_usd=None if monthly is None else monthly * demand.months,
+        per_mtok_usd=None if monthly is None else monthly / demand.mtok_per_month,
+        can_serve=can_serve(local, demand, enough=needed <= machines),
+        machines=machines,
+        notes=_local_notes(kind, local, demand, needed, busy),
+    )
+
+
+def _local_notes(
+    kind: LocalKind, local: LocalSide, demand: Demand, needed: int, busy: Decimal
+) -> tuple[str, ...]:
+    terms = local.terms
+    power = (terms.load_watts, terms.usd_per_kwh)
+    asked: dict[LocalKind, tuple[Assumption, ...]] = {
+        "owned": power,
+        "purchased": (terms.purchase_usd, *power),
+        "rented": (terms.rent_usd_per_hour,),
+    }
+    notes = [f"{item.name} unknown: {item.source}" for item in asked[kind] if item.value is None]
+    notes += [asked[kind][0].name] if kind != "owned" and asked[kind][0].value is not None else []
+    notes.append(f"busy {busy:.1%} of its hours")
+    if demand.input_tokens + demand.output_tokens > local.n_ctx:
+        notes.append(f"a request is longer than the plan's context of {local.n_ctx} tokens")
+    if needed > 1:
+        notes.append(f"the peak hour needs {needed} machines")
+    return tuple(notes)
+
+
+def compare(
+    demand: Demand, apis: tuple[ApiPrice, ...], local: LocalSide | None, stated: tuple[Assumption, ...]
+) -> CostComparison:
+    """All options side by side; `stated` are the assumptions about the demand and the API prices."""
+    here = () if local is None else tuple(local_option(kind, local, demand) for kind in LOCAL_KINDS)
+    crossings = () if local is None else _crossings(local, demand, apis)
+    rows = () if local is None else (*_serving(local.speed), *local.terms.assumptions)
+    return CostComparison(
+        demand=demand,
+        model=local.model if local else None,
+        machine=local.machine if local else None,
+        options=(*(api_option(price, demand) for price in apis), *here),
+        capacity_requests_per_day=capacity(local, demand) if local else None,
+        break_even=crossings,
+        assumptions=(*stated, *rows),
+        not_counted=_not_counted(local),
+    )
+
+
+def _crossings(local: LocalSide, demand: Demand, apis: tuple[ApiPrice, ...]) -> tuple[BreakEven, ...]:
+    found = (break_even(kind, local, demand, api) for api in apis for kind in LOCAL_KINDS)
+    return tuple(crossing for crossing in found if crossing is not None)
+
+
+def _serving(speed: SpeedEstimate) -> tuple[Assumption, ...]:
+    """How fast the machine is taken to be, and how hard it may be driven."""
+
+    def rate(name: str, tokens_per_s: float | None) -> Assumption:
+        if tokens_per_s is None:
+            why = "not known: reckoned with the speed of all requests together, its lower bound"
+            return Assumption.unknown(name, "tokens/s", why)
+        value = Decimal(str(tokens_per_s))
+        return Assumption(
+            name=name, value=value, unit="tokens/s", source=f"the plan: {speed.basis}", date=None
+        )
+
+    return (
+        rate("answer speed of one request", speed.decode_tokens_per_s),
+        rate("answer speed of all requests together", speed.throughput_tokens_per_s),
+        rate("prompt speed", speed.prefill_tokens_per_s),
+        _own(
+            "busiest a machine may be in the peak hour",
+            PEAK_UTILIZATION,
+            "share",
+            "so that requests hardly wait",
+        ),
+        _own("range shown as low and high", SPREAD, "share", "speed and demand off by this much"),
+    )
+
+
+def _own(name: str, value: Decimal, unit: str, why: str) -> Assumption:
+    return Assumption(name=name, value=value, unit=unit, source=f"this program's choice: {why}", date=None)
+
+
+def _not_counted(local: LocalSide | None) -> tuple[str, ...]:
+    api = ("taxes on API use, hardware and rent", "free tiers, batch discounts and fees for writing a cache")
+    if local is None:
+        return api
+    labour = () if local.terms.labour_usd_per_month else ("labour (give it with --labour-per-month)",)
+    return (
+        *labour,
+        *api,
+        "interest, repairs, a spare machine, cooling, rent of the room, network and storage",
+        "differences in quality between the models",
+    )

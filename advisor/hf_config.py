@@ -1,0 +1,444 @@
+"""From a Hugging Face `config.json` to an `Architecture`: foreign names end here.
+
+A dimension that the config does not give is refused by name, never guessed; the few defaults are those of
+the model's own configuration class in transformers, and stand beside the family that has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from advisor.errors import ConfigError
+from advisor.model import Architecture, Mla, Moe, PerLayerEmbeddings, Recurrent
+
+_PERIOD_LETTERS: Final = str.maketrans({"l": "s", "g": "f"})
+"""EXAONE's "LLLG": local and global."""
+_LAYER_LETTERS: Final = {
+    "full_attention": "f",
+    "attention": "f",
+    "sliding_attention": "s",
+    "linear_attention": "r",
+    "mamba": "r",
+    "conv": "r",
+}
+
+
+class _Config:
+    """A config.json that names what it lacks."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+
+    def integer(self, *names: str) -> int:
+        """The first of `names` that is given."""
+        value = self.optional(*names)
+        if value is None:
+            raise ConfigError(f"config.json does not give {' or '.join(names)}; without it nothing can be estimated")
+        return value
+
+    def optional(self, *names: str) -> int | None:
+        """The same, or None when none is given."""
+        for name in names:
+            value = self.data.get(name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 0:
+                raise ConfigError(f"config.json: {name} is {value!r}, but must be a whole number, 0 or more")
+            return int(value)
+        return None
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.data.get(name)
+        return default if value is None else bool(value)
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self.data.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def pattern(self, n_layers: int) -> str:
+        """Layer letters of `layer_types`, shortened to one period; EXAONE writes the period itself."""
+        if isinstance(written := self.data.get("sliding_window_pattern"), str):
+            return written.lower().translate(_PERIOD_LETTERS)
+        types = self.data.get("layer_types")
+        if not isinstance(types, Sequence) or isinstance(types, str):
+            raise ConfigError("config.json does not give layer_types, so the kinds of its layers are not known")
+        if len(types) != n_layers:
+            raise ConfigError(f"config.json: layer_types has {len(types)} entries for {n_layers} layers")
+        unknown = sorted({str(t) for t in types} - set(_LAYER_LETTERS))
+        if unknown:
+            raise ConfigError(f"config.json: unknown layer type {unknown[0]!r}")
+        return shorten_pattern("".join(_LAYER_LETTERS[t] for t in types))
+
+
+def shorten_pattern(letters: str) -> str:
+    """The shortest start of `letters` that, repeated, gives all of it ("sfsfs" → "sf")."""
+    for period in range(1, len(letters)):
+        if all(letter == letters[i % period] for i, letter in enumerate(letters)):
+            return letters[:period]
+    return letters
+
+
+def architecture_of(config: Mapping[str, Any]) -> Architecture:
+    """The architecture that a `config.json` describes; of a multimodal model, its language part.
+
+    Raises `ConfigError` when the model type is unknown or a dimension is missing or contradictory.
+    """
+    text = config.get("text_config")
+    merged = {**config, **text} if isinstance(text, Mapping) else config
+    model_type = merged.get("model_type")
+    if not isinstance(model_type, str):
+        raise ConfigError("config.json does not give model_type, so the architecture is not known")
+    build = _BUILDERS.get(model_type)
+    if build is None:
+        raise ConfigError(f"unknown model_type {model_type!r}; known: {', '.join(sorted(_BUILDERS))}")
+    try:
+        return build(_Config(merged))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or model_type
+        raise ConfigError(f"config.json: {field}: {first['msg']}") from error
+
+
+def _decoder(c: _Config, family: str, *, tied_default: bool = False, **extra: Any) -> Architecture:
+    """What every decoder has; `extra` adds or replaces fields."""
+    heads = c.integer("num_attention_heads")
+    n_embd = c.integer("hidden_size")
+    head_dim = extra.get("head_dim") or c.optional("head_dim")
+    if head_dim is None:
+        head_dim, rest = divmod(n_embd, heads)
+        if rest:
+            raise ConfigError("config.json does not give head_dim, and hidden_size is not a multiple of the heads")
+    fields: dict[str, Any] = {
+        "family": family,
+        "n_layers": c.integer("num_hidden_layers"),
+        "n_embd": n_embd,
+        "n_vocab": c.integer("vocab_size"),
+        "n_ctx_train": c.integer("max_position_embeddings"),
+        "n_heads": heads,
+        "n_kv_heads": c.optional("num_key_value_heads") or heads,
+        "head_dim": head_dim,
+        "tied_embeddings": c.flag("tie_word_embeddings", tied_default),
+    }
+    if "n_ff" not in extra:
+        fields["n_ff"] = c.integer("intermediate_size")
+    return Architecture(**{**fields, **extra})
+
+
+def _llama(c: _Config) -> Architecture:
+    rope = c.mapping("rope_scaling") or c.mapping("rope_parameters")
+    factors = "llama3" if rope.get("rope_type", rope.get("type")) == "llama3" else "none"
+    moe = None
+    if n_experts := c.optional("num_local_experts"):
+        moe = Moe(n_experts=n_experts, n_experts_used=c.integer("num_experts_per_tok"), n_ff=c.integer("intermediate_size"))
+    family = {"mistral3": "mistral3", "ministral3": "mistral3", "smollm3": "smollm3", "granite": "granite"}
+    return _decoder(
+        c,
+        family.get(c.data["model_type"], "llama"),
+        rope_factors=factors,
+        moe=moe,
+        qkv_bias=c.flag("attention_bias", False),
+    )
+
+
+def _qwen2(c: _Config) -> Architecture:
+    return _decoder(c, "qwen2")
+
+
+def _qwen3(c: _Config) -> Architecture:
+    return _decoder(c, "qwen3")
+
+
+def _qwen3_moe(c: _Config) -> Architecture:
+    moe = Moe(
+        n_experts=c.integer("num_experts"),
+        n_experts_used=c.integer("num_experts_per_tok"),
+        n_ff=c.integer("moe_intermediate_size"),
+    )
+    return _decoder(c, "qwen3moe", moe=moe, n_ff=0)
+
+
+def _delta_net(c: _Config) -> Recurrent:
+    value_heads, value_dim = c.integer("linear_num_value_heads"), c.integer("linear_value_head_dim")
+    return Recurrent(
+        kind="delta_net",
+        d_conv=c.integer("linear_conv_kernel_dim"),
+        d_inner=value_heads * value_dim,
+        d_state=c.integer("linear_key_head_dim"),
+        n_groups=c.integer("linear_num_key_heads"),
+        n_heads=value_heads,
+    )
+
+
+def _qwen_hybrid(c: _Config) -> Architecture:
+    """Qwen3-Next, Qwen3.5 and 3.6: three gated delta-net layers, then one of full attention."""
+    if "layer_types" in c.data:
+        pattern = c.pattern(c.integer("num_hidden_layers"))
+    else:
+        pattern = "r" * (c.integer("full_attention_interval") - 1) + "f"
+    common: dict[str, Any] = {
+        "layer_pattern": pattern,
+        "recurrent": _delta_net(c),
+        "n_mtp_layers": c.optional("mtp_num_hidden_layers") or 0,
+    }
+    n_experts = c.optional("num_experts")
+    if not n_experts:
+        return _decoder(c, "qwen35", **common)
+    moe = Moe(
+        n_experts=n_experts,
+        n_experts_used=c.integer("num_experts_per_tok"),
+        n_ff=c.integer("moe_intermediate_size"),
+        n_ff_shared=c.integer("shared_expert_intermediate_size"),
+    )
+    family = "qwen3next" if c.data["model_type"] == "qwen3_next" else "qwen35moe"
+    return _decoder(c, family, moe=moe, n_ff=0, **common)
+
+
+def _gemma(family: str, pattern: str | None) -> Callable[[_Config], Architecture]:
+    """Gemma 1 to 3; `pattern` is llama.cpp's where the config does not list the layers."""
+
+    def build(c: _Config) -> Architecture:
+        if c.flag("use_bidirectional_attention", False):
+            return _decoder(
+                c, "gemma-embedding", tied_default=True, layer_pattern=pattern, n_swa=c.integer("sliding_window")
+            )
+        if pattern is None:
+            return _decoder(c, family, tied_default=True)
+        return _decoder(
+            c, family, tied_default=True, layer_pattern=pattern, n_swa=c.integer("sliding_window")
+        )
+
+    return build
+
+
+def _gemma4(c: _Config) -> Architecture:
+    moe = None
+    if c.flag("enable_moe_block", False):
+        moe = Moe(
+            n_experts=c.integer("num_experts"),
+            n_experts_used=c.integer("top_k_experts", "num_experts_per_tok"),
+            n_ff=c.integer("moe_intermediate_size", "expert_intermediate_size"),
+        )
+    per_layer = c.optional("hidden_size_per_layer_input")
+    double = 2 * c.integer("intermediate_size") if c.flag("use_double_wide_mlp", False) else None
+    return _decoder(
+        c,
+        "gemma4",
+        tied_default=True,
+        layer_pattern=c.pattern(c.integer("num_hidden_layers")),
+        n_swa=c.integer("sliding_window"),
+        head_dim_full=c.integer("global_head_dim"),
+        n_kv_heads_full=c.optional("num_global_key_value_heads"),
+        v_is_k_full=c.flag("attention_k_eq_v", False),
+        n_kv_shared_layers=c.optional("num_kv_shared_layers") or 0,
+        n_ff_shared_kv=double,
+        rope_factors="proportional",
+        moe=moe,
+        per_layer_embeddings=PerLayerEmbeddings(n_embd=per_layer) if per_layer else None,
+    )
+
+
+def _phi3(c: _Config) -> Architecture:
+    rope = c.mapping("rope_scaling")
+    dim = c.optional("head_dim") or c.integer("hidden_size") // c.integer("num_attention_heads")
+    longrope = rope.get("type", rope.get("rope_type")) == "longrope"
+    return _decoder(
+        c,
+        "phi3",
+        n_rot=int(dim * float(c.data.get("partial_rotary_factor") or 1.0)),
+        rope_factors="longrope" if longrope else "none",
+    )
+
+
+def _gpt_oss(c: _Config) -> Architecture:
+    moe = Moe(
+        n_experts=c.integer("num_local_experts"),
+        n_experts_used=c.integer("num_experts_per_tok", "experts_per_token"),
+        n_ff=c.integer("intermediate_size"),
+    )
+    return _decoder(
+        c,
+        "gpt-oss",
+        n_ff=0,
+        moe=moe,
+        layer_pattern=c.pattern(c.integer("num_hidden_layers")),
+        n_swa=c.integer("sliding_window"),
+    )
+
+
+def _deepseek(c: _Config) -> Architecture:
+    moe = Moe(
+        n_experts=c.integer("n_routed_experts"),
+        n_experts_used=c.integer("num_experts_per_tok"),
+        n_ff=c.integer("moe_intermediate_size"),
+        n_ff_shared=c.integer("moe_intermediate_size") * (c.optional("n_shared_experts") or 0),
+        n_layers_dense=c.integer("first_k_dense_replace"),
+        selection_bias=c.data.get("topk_method") == "noaux_tc",
+    )
+    mla = Mla(
+        q_lora_rank=c.optional("q_lora_rank"),
+        kv_lora_rank=c.integer("kv_lora_rank"),
+        qk_nope_head_dim=c.integer("qk_nope_head_dim"),
+        qk_rope_head_dim=c.integer("qk_rope_head_dim"),
+        v_head_dim=c.integer("v_head_dim"),
+    )
+    head_dim = mla.qk_nope_head_dim + mla.qk_rope_head_dim
+    mtp = c.optional("num_nextn_predict_layers") or 0
+    return _decoder(c, "deepseek2", moe=moe, mla=mla, head_dim=head_dim, n_mtp_layers=mtp)
+
+
+def _granite_hybrid(c: _Config) -> Architecture:
+    heads, dim = c.integer("mamba_n_heads"), c.integer("mamba_d_head")
+    recurrent = Recurrent(
+        kind="mamba2",
+        d_conv=c.integer("mamba_d_conv"),
+        d_inner=heads * dim,
+        d_state=c.integer("mamba_d_state"),
+        n_groups=c.integer("mamba_n_groups"),
+        n_heads=heads,
+    )
+    shared = c.optional("shared_intermediate_size") or 0
+    moe = None
+    if n_experts := c.optional("num_local_experts"):
+        moe = Moe(
+            n_experts=n_experts,
+            n_experts_used=c.integer("num_experts_per_tok"),
+            n_ff=c.integer("intermediate_size"),
+            n_ff_shared=shared,
+        )
+    return _decoder(
+        c,
+        "granitehybrid",
+        n_ff=0 if moe else shared or c.integer("intermediate_size"),
+        moe=moe,
+        recurrent=recurrent,
+        layer_pattern=c.pattern(c.integer("num_hidden_layers")),
+    )
+
+
+def _lfm2(c: _Config) -> Architecture:
+    moe = None
+    if n_experts := c.optional("num_experts"):
+        moe = Moe(
+            n_experts=n_experts,
+            n_experts_used=c.integer("num_experts_per_tok"),
+            n_ff=c.integer("moe_intermediate_size"),
+            n_layers_dense=c.integer("num_dense_layers"),
+            selection_bias=c.flag("use_expert_bias", True),
+        )
+    return _decoder(
+        c,
+        "lfm2moe" if moe else "lfm2",
+        tied_default=True,
+        moe=moe,
+        recurrent=Recurrent(kind="short_conv", d_conv=c.integer("conv_L_cache")),
+        layer_pattern=c.pattern(c.integer("num_hidden_layers")),
+    )
+
+
+def _exaone4(c: _Config) -> Architecture:
+    n_layers = c.integer("num_hidden_layers")
+    n_swa = c.optional("sliding_window") or 0
+    rope = c.mapping("rope_scaling")
+    return _decoder(
+        c,
+        "exaone4",
+        layer_pattern=c.pattern(n_layers) if n_swa else "f",
+        n_swa=n_swa,
+        rope_factors="llama3" if rope.get("rope_type") == "llama3" else "none",
+    )
+
+
+def _nomic_bert(c: _Config) -> Architecture:
+    heads, n_embd = c.integer("n_head"), c.integer("n_embd")
+    return Architecture(
+        family="nomic-bert",
+        n_layers=c.integer("n_layer"),
+        n_embd=n_embd,
+        n_vocab=c.integer("vocab_size"),
+        n_ctx_train=c.integer("n_positions"),
+        n_heads=heads,
+        n_kv_heads=heads,
+        head_dim=n_embd // heads,
+        n_ff=c.integer("n_inner"),
+        n_token_types=c.optional("type_vocab_size") or 2,
+    )
+
+
+_ROBERTA_PADDING: Final = 2
+"""RoBERTa's position table starts behind the padding token; the converter drops those rows."""
+
+
+def _bert(positions_dropped: int) -> Callable[[_Config], Architecture]:
+    def build(c: _Config) -> Architecture:
+        heads, n_embd = c.integer("num_attention_heads"), c.integer("hidden_size")
+        positions = c.integer("max_position_embeddings") - positions_dropped
+        return Architecture(
+            family="bert",
+            n_layers=c.integer("num_hidden_layers"),
+            n_embd=n_embd,
+            n_vocab=c.integer("vocab_size"),
+            n_ctx_train=positions,
+            n_heads=heads,
+            n_kv_heads=heads,
+            head_dim=n_embd // heads,
+            n_ff=c.integer("intermediate_size"),
+            n_token_types=c.optional("type_vocab_size") or 0,
+            n_positions=positions,
+            n_labels=1 if _is_classifier(c.data) else 0,
+        )
+
+    return build
+
+
+def _is_classifier(data: Mapping[str, Any]) -> bool:
+    names = data.get("architectures") or ()
+    return any(str(name).endswith("ForSequenceClassification") for name in names)
+
+
+Builder = Callable[[_Config], Architecture]
+
+_BUILDERS: Final[Mapping[str, Builder]] = {
+    "llama": _llama,
+    "mistral": _llama,
+    "mixtral": _llama,
+    "ministral3": _llama,
+    "mistral3": _llama,
+    "granite": _llama,
+    "smollm3": _llama,
+    "qwen2": _qwen2,
+    "qwen3": _qwen3,
+    "qwen3_vl_text": _qwen3,
+    "qwen3_moe": _qwen3_moe,
+    "qwen3_vl_moe_text": _qwen3_moe,
+    "qwen3_next": _qwen_hybrid,
+    "qwen3_5": _qwen_hybrid,
+    "qwen3_5_text": _qwen_hybrid,
+    "qwen3_5_moe": _qwen_hybrid,
+    "qwen3_5_moe_text": _qwen_hybrid,
+    "gemma": _gemma("gemma", None),
+    "gemma2": _gemma("gemma2", "sf"),
+    "gemma3": _gemma("gemma3", "sssssf"),
+    "gemma3_text": _gemma("gemma3", "sssssf"),
+    "gemma4": _gemma4,
+    "gemma4_text": _gemma4,
+    "gemma4_unified": _gemma4,
+    "gemma4_unified_text": _gemma4,
+    "phi3": _phi3,
+    "gpt_oss": _gpt_oss,
+    "deepseek_v2": _deepseek,
+    "deepseek_v3": _deepseek,
+    "glm4_moe_lite": _deepseek,
+    "kimi_k2": _deepseek,
+    "granitemoehybrid": _granite_hybrid,
+    "lfm2": _lfm2,
+    "lfm2_moe": _lfm2,
+    "exaone4": _exaone4,
+    "nomic_bert": _nomic_bert,
+    "bert": _bert(0),
+    "xlm-roberta": _bert(_ROBERTA_PADDING),
+    "roberta": _bert(_ROBERTA_PADDING),
+    "mpnet": _bert(_ROBERTA_PADDING),
+}

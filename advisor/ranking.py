@@ -1,0 +1,114 @@
+"""Which option an expert would defend: quality that survives quantization, against speed that is felt.
+
+The utility of an option is its model's quality, times what the quantization keeps of it, times how far its
+speed goes towards what the use case feels. Speed beyond that target earns almost nothing, speed below it
+costs dearly, and the exponents say how dearly for "balanced", "best" and "fast".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from advisor.assessment import Quality
+from advisor.candidates import Option
+from advisor.quality import QualityData, fidelity, quality_of
+from advisor.usecase import Requirements, UseCase
+
+
+class Weighing(NamedTuple):
+    """How quality and speed are traded; one row a preference."""
+
+    slow_exponent: float
+    """Power of (speed / target) below the target: 0 ignores speed."""
+    target_factor: float
+    """Multiplies the use case's target speed."""
+
+
+WEIGHINGS: Final[Mapping[str, Weighing]] = {
+    "balanced": Weighing(slow_exponent=0.45, target_factor=1.0),
+    "best": Weighing(slow_exponent=0.10, target_factor=0.7),
+    "fast": Weighing(slow_exponent=0.80, target_factor=3.0),
+}
+"""Set by hand so that the defended picks of tests/test_scenarios.py hold; the notes of a recommendation say how
+much the runner-up's score differs."""
+
+TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
+    UseCase.CHAT: 15.0,
+    UseCase.RAG: 15.0,
+    UseCase.SUMMARIZE: 15.0,
+    UseCase.TRANSLATE: 15.0,
+    UseCase.VISION: 15.0,
+    UseCase.CODING: 20.0,
+    UseCase.REASONING: 25.0,
+    UseCase.AGENT: 25.0,
+    UseCase.FAST: 60.0,
+    UseCase.EMBEDDING: 100.0,
+    UseCase.RERANK: 100.0,
+}
+"""Decode rate, in tokens/s, beyond which more is hardly felt: people read 5 to 10 tokens/s, skim code at twice
+that, and wait for the whole of a chain of thought or a tool call before anything useful appears."""
+
+FAST_BONUS: Final = 0.02
+"""Share of the utility that each doubling of the speed beyond the target adds, for three doublings."""
+MAX_DOUBLINGS: Final = 3.0
+
+SUPERSEDED_FACTOR: Final = 0.93
+"""A model whose successor also fits loses this much: its scores were measured on older tests, which flatter it."""
+
+FLOOR_TOKENS_PER_S: Final = 5.0
+"""Below reading speed: proposed only when nothing faster is good, or when quality alone was asked for."""
+
+
+class Ranked(NamedTuple):
+    """An option with its score."""
+
+    option: Option
+    quality: Quality
+    score: float
+
+    @property
+    def order(self) -> tuple[bool, float, float, str, str]:
+        """Sort key, best first; ties are broken by evidence, then by name so that the order never changes."""
+        usable = self.option.speed.decode_tokens_per_s >= FLOOR_TOKENS_PER_S
+        evidence = _EVIDENCE.index(self.quality.evidence)
+        return (not usable, -self.score, evidence, self.option.model.id, self.option.artifact.quantization)
+
+
+_EVIDENCE: Final = ("measured", "inherited", "estimated", "none")
+
+
+def speed_factor(tokens_per_s: float, needs: Requirements) -> float:
+    """How much of the quality is enjoyed at that speed: 1 at the target, less below, little more above."""
+    weighing = WEIGHINGS["fast" if needs.use_case is UseCase.FAST else needs.quality]
+    target = TARGET_TOKENS_PER_S[needs.use_case] * weighing.target_factor
+    if tokens_per_s < target:
+        return math.pow(tokens_per_s / target, weighing.slow_exponent)
+    return 1.0 + FAST_BONUS * min(MAX_DOUBLINGS, math.log2(tokens_per_s / target))
+
+
+def rank_model(options: Sequence[Option], needs: Requirements, data: QualityData) -> Ranked:
+    """The best of one model's options."""
+    model = options[0].model
+    quality = quality_of(model, needs.use_case, needs.languages, data)
+    ranked = []
+    for option in options:
+        kept = fidelity(option.artifact.quantization, model.n_params, data)
+        felt = speed_factor(option.speed.decode_tokens_per_s, needs)
+        ranked.append(Ranked(option, quality, (quality.score or 0.0) * kept * felt))
+    return min(ranked, key=lambda r: r.order)
+
+
+def rank(best_of_each: Collection[Ranked], needs: Requirements) -> list[Ranked]:
+    """All models, best first; a superseded one steps back where its successor is also an option."""
+    present = {ranked.option.model.id for ranked in best_of_each}
+    rows = []
+    for ranked in best_of_each:
+        stale = ranked.option.model.superseded_by in present
+        score = ranked.score * (SUPERSEDED_FACTOR if stale else 1.0)
+        rows.append(ranked._replace(score=round(score, 4)))
+    rows.sort(key=lambda r: r.order)
+    if needs.quality == "best":
+        rows.sort(key=lambda r: (-r.score, *r.order))
+    return rows

@@ -1,0 +1,88 @@
+"""A model's tensors summed up by where they can be placed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from advisor.model import Architecture
+from advisor.quantization import quantize
+from advisor.tensor_types import ALIGNMENT, tensor_bytes
+from advisor.tensors import tensors
+from advisor.units import pad
+from advisor.value import Value
+
+_INPUT: Final = ("token_embd.", "position_embd", "per_layer_token_embd")
+"""Tables that are looked up by row: llama.cpp keeps them on the host."""
+_FIRST_LAYER: Final = ("per_layer_model_proj", "per_layer_proj_norm")
+_ROPE: Final = "rope_"
+_EXPERTS: Final = "_exps."
+
+
+class Weights(Value):
+    """Bytes of a model's tensors in one quantization, each tensor padded to its alignment."""
+
+    input_bytes: int
+    """Token embedding and what else is looked up by row: always in host memory."""
+    tied_bytes: int
+    """The token embedding again, where it serves as output matrix: stored twice once layers are offloaded."""
+    output_bytes: int
+    """Final norm and output matrix."""
+    rope_bytes: int
+    """Frequency tables, copied to each side that has layers."""
+    layers: tuple[int, ...]
+    """Every layer, without its routed experts."""
+    experts: tuple[int, ...]
+    """Every layer's routed experts; empty for dense models."""
+
+    @property
+    def total_bytes(self) -> int:
+        """The tensor data of the file that is loaded."""
+        return (
+            self.input_bytes + self.output_bytes + self.rope_bytes + sum(self.layers) + sum(self.experts)
+        )
+
+    def expert_bytes(self, layer: int) -> int:
+        """The routed experts of one layer."""
+        return self.experts[layer] if self.experts else 0
+
+
+def weights_of(arch: Architecture, rows: Iterable[tuple[str, int]]) -> Weights:
+    """Sum (tensor name, bytes) rows; multi-token-prediction blocks beyond the layers are not loaded."""
+    layers, experts = [0] * arch.n_layers, [0] * arch.n_layers
+    sums = {"input": 0, "output": 0, "rope": 0}
+    embedding, has_output = 0, False
+    looked_up = (*_INPUT, "token_embd_norm") if arch.is_bert else _INPUT
+    for name, size in rows:
+        size = pad(size, ALIGNMENT)
+        if name.startswith("blk."):
+            layer = int(name.split(".", 2)[1])
+            if layer < arch.n_layers:
+                (experts if _EXPERTS in name else layers)[layer] += size
+        elif name.startswith(_FIRST_LAYER):
+            layers[0] += size
+        elif name.startswith(_ROPE):
+            sums["rope"] += size
+        else:
+            sums["input" if name.startswith(looked_up) else "output"] += size
+            embedding = size if name == "token_embd.weight" else embedding
+            has_output = has_output or name == "output.weight"
+    return Weights(
+        input_bytes=sums["input"],
+        tied_bytes=0 if has_output or arch.is_bert else embedding,
+        output_bytes=sums["output"],
+        rope_bytes=sums["rope"],
+        layers=tuple(layers),
+        experts=tuple(experts) if any(experts) else (),
+    )
+
+
+def weights_by_rule(arch: Architecture, quantization: str) -> Weights:
+    """The weights of a file that need not exist.
+
+    Raises `ConfigError` for a family or quantization without rules.
+    """
+    rows = tensors(arch)
+    types = quantize(arch, rows, quantization)
+    sizes = (tensor_bytes(row.shape, type_name) for row, type_name in zip(rows, types, strict=True))
+    return weights_of(arch, zip((row.name for row in rows), sizes, strict=True))

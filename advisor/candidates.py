@@ -6,20 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from advisor.assessment import MemoryEstimate, SpeedEstimate
+from advisor.estimate import Workload, speed_on
 from advisor.hardware import Machine
-from advisor.loads import device_loads
 from advisor.memory import Demand, Split, demand_of
 from advisor.model import Artifact, Model, ModelKind
 from advisor.placement import estimate_memory, solve
 from advisor.plan import Rejection
 from advisor.settings import Settings
-from advisor.speed import estimate_speed
 from advisor.units import format_bytes
-from advisor.usecase import DEFAULT_N_CTX, Requirements, UseCase
+from advisor.usecase import DEFAULT_N_CTX, DEFAULT_PROMPT_TOKENS, Requirements, UseCase
 from advisor.weights import Weights
-
-DEFAULT_PROMPT_TOKENS: Final = 512
-"""Prompt length that TTFT is stated for, unless half of the context is less."""
 
 PERMISSIVE_LICENSES: Final = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0"})
 
@@ -130,7 +126,7 @@ def options(
             turned = too_large(demand, machine, artifact.quantization)
             nearest = min((t for t in (nearest, turned) if t), key=lambda t: t.missing_bytes or 0)
             continue
-        option = time_option(model, artifact, settings, demand, split, requirements, machine)
+        option = _option(model, artifact, settings, demand, split, requirements, machine)
         if isinstance(option, Turned):
             return option
         found.append(option)
@@ -139,7 +135,7 @@ def options(
     return _fast_enough(found, requirements)
 
 
-def time_option(
+def _option(
     model: Model,
     artifact: Artifact,
     settings: Settings,
@@ -149,44 +145,23 @@ def time_option(
     machine: Machine,
 ) -> Option | Turned:
     """The option with its memory and speed, or why its speed cannot be told."""
-    speed = speed_of(model, artifact.quantization, settings, demand, split, requirements, machine)
+    workload = Workload(
+        name=model.id,
+        architecture=model.architecture,
+        weights=demand.weights,
+        quantization=artifact.quantization,
+        settings=settings,
+        n_params_active=model.n_params_active or model.n_params,
+        source="config-rules",
+        backend=requirements.backend or "llama.cpp",
+        depth=depth_of(requirements, settings.n_ctx),
+        prompt_tokens=prompt_tokens_of(requirements, settings.n_ctx),
+    )
+    speed = speed_on(workload, split, machine)
     if speed is None:
         return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
     memory = estimate_memory(demand, split, machine, "config-rules")
     return Option(model, artifact, settings, demand, split, memory, speed)
-
-
-def speed_of(
-    model: Model,
-    quantization: str,
-    settings: Settings,
-    demand: Demand,
-    split: Split,
-    requirements: Requirements,
-    machine: Machine,
-) -> SpeedEstimate | None:
-    """How fast the model runs under that split; None when a bandwidth is unknown."""
-    depth = depth_of(requirements, settings.n_ctx)
-    loads = device_loads(
-        model.architecture,
-        demand.weights,
-        settings,
-        split,
-        machine,
-        depth=depth,
-        n_params_active=model.n_params_active or model.n_params,
-    )
-    moe = model.architecture.moe
-    return estimate_speed(
-        loads,
-        backend=requirements.backend or "llama.cpp",
-        quantization=quantization,
-        n_seqs=settings.n_seqs,
-        depth=depth,
-        prompt_tokens=prompt_tokens_of(requirements, settings.n_ctx),
-        n_experts=moe.n_experts if moe else 0,
-        n_experts_used=moe.n_experts_used if moe else 0,
-    )
 
 
 def too_large(demand: Demand, machine: Machine, quantization: str) -> Turned:

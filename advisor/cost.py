@@ -1,10 +1,12 @@
 """What serving a demand costs by each way of doing it: APIs, the machine one has, one bought, GPUs rented.
 
-The sums are Decimal USD. One request is priced and multiplied, since API prices depend on the size of a request.
+The sums are Decimal USD. One request is priced and multiplied, since API prices depend on a request's size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -22,15 +24,16 @@ from advisor.local_cost import (
     break_even,
     can_serve,
     capacity,
+    electricity_kwh,
     monthly_usd,
 )
 from advisor.machine_cost import Assumption
 from advisor.value import SCHEMA_VERSION, Value
 
 _TITLES: Final[dict[LocalKind, str]] = {
-    "owned": "this machine, already owned",
-    "purchased": "machine bought",
-    "rented": "GPU rented",
+    "owned": "this machine, owned",
+    "purchased": "machine like it, bought",
+    "rented": "rented GPU",
 }
 
 OptionKind = Literal["api", "same-model-api", LocalKind]
@@ -67,6 +70,17 @@ class CostOption(Value):
     notes: tuple[str, ...] = ()
 
 
+class Sources(Value):
+    """Which price lists were read."""
+
+    genai_prices: str
+    """Version of the package whose API prices were used."""
+    genai_prices_published: date | None
+    """None where that version is not the one the catalog knows."""
+    catalog: date
+    """When the cost catalog was last checked."""
+
+
 class CostComparison(Value):
     """The document of `advisor cost`."""
 
@@ -80,6 +94,7 @@ class CostComparison(Value):
     break_even: tuple[BreakEven, ...]
     assumptions: tuple[Assumption, ...]
     not_counted: tuple[str, ...]
+    sources: Sources
 
 
 def api_option(price: ApiPrice, demand: Demand) -> CostOption:
@@ -109,7 +124,7 @@ def local_option(kind: LocalKind, local: LocalSide, demand: Demand) -> CostOptio
     monthly = monthly_usd(kind, local.terms, demand, busy, machines)
     price = local.terms.purchase_usd.value if kind == "purchased" else Decimal(0)
     return CostOption(
-        name=f"{_TITLES[kind]} ({local.machine})",
+        name=_TITLES[kind],
         kind=kind,
         initial_usd=None if price is None else price * machines,
         monthly_usd=monthly,
@@ -132,8 +147,13 @@ def _local_notes(
         "rented": (terms.rent_usd_per_hour,),
     }
     notes = [f"{item.name} unknown: {item.source}" for item in asked[kind] if item.value is None]
-    notes += [asked[kind][0].name] if kind != "owned" and asked[kind][0].value is not None else []
-    notes.append(f"busy {busy:.1%} of its hours")
+    price = asked[kind][0]
+    if kind != "owned" and price.value is not None:
+        notes.append(f"{price.name}: {price.value} {price.unit}")
+    kwh = None if kind == "rented" else electricity_kwh(terms, demand, busy)
+    used = "" if kwh is None else f", {kwh:.0f} kWh a month{' each' if needed > 1 else ''}"
+    notes.append(f"busy {busy:.1%} of its hours{used}")
+    notes += ["what was paid for it is not counted"] if kind == "owned" else []
     if demand.input_tokens + demand.output_tokens > local.n_ctx:
         notes.append(f"a request is longer than the plan's context of {local.n_ctx} tokens")
     if needed > 1:
@@ -142,9 +162,14 @@ def _local_notes(
 
 
 def compare(
-    demand: Demand, apis: tuple[ApiPrice, ...], local: LocalSide | None, stated: tuple[Assumption, ...]
+    demand: Demand,
+    apis: tuple[ApiPrice, ...],
+    local: LocalSide | None,
+    *,
+    stated: Collection[str],
+    sources: Sources,
 ) -> CostComparison:
-    """All options side by side; `stated` are the assumptions about the demand and the API prices."""
+    """All options side by side; `stated` names the fields of the demand that are not defaults."""
     here = () if local is None else tuple(local_option(kind, local, demand) for kind in LOCAL_KINDS)
     crossings = () if local is None else _crossings(local, demand, apis)
     rows = () if local is None else (*_serving(local.speed), *local.terms.assumptions)
@@ -155,14 +180,57 @@ def compare(
         options=(*(api_option(price, demand) for price in apis), *here),
         capacity_requests_per_day=capacity(local, demand) if local else None,
         break_even=crossings,
-        assumptions=(*stated, *rows),
+        assumptions=(*_defaults(demand, stated), *_api_rows(apis, sources), *rows),
         not_counted=_not_counted(local),
+        sources=sources,
     )
 
 
 def _crossings(local: LocalSide, demand: Demand, apis: tuple[ApiPrice, ...]) -> tuple[BreakEven, ...]:
-    found = (break_even(kind, local, demand, api) for api in apis for kind in LOCAL_KINDS)
+    found = (
+        break_even(kind, local, demand, api.name, api.usd_per_request) for api in apis for kind in LOCAL_KINDS
+    )
     return tuple(crossing for crossing in found if crossing is not None)
+
+
+_DEMAND_FLAGS: Final = {
+    "requests_per_day": ("requests", "requests/day", "--requests-per-day"),
+    "input_tokens": ("prompt", "tokens/request", "--input-tokens"),
+    "output_tokens": ("answer", "tokens/request", "--output-tokens"),
+    "cached_share": ("prompt read from a cache", "share", "--cached-share"),
+    "peak_factor": ("busiest hour over a mean one", "times", "--peak-factor"),
+    "active_hours": ("hours of service", "hours/day", "--active-hours"),
+    "months": ("period", "months", "--months"),
+}
+
+
+def _defaults(demand: Demand, stated: Collection[str]) -> tuple[Assumption, ...]:
+    """The parts of the demand that nobody stated."""
+    return tuple(
+        Assumption(
+            name=name,
+            value=Decimal(getattr(demand, field)),
+            unit=unit,
+            source=f"default (change with {flag})",
+            date=None,
+        )
+        for field, (name, unit, flag) in _DEMAND_FLAGS.items()
+        if field not in stated
+    )
+
+
+def _api_rows(apis: tuple[ApiPrice, ...], sources: Sources) -> tuple[Assumption, ...]:
+    source = f"genai-prices {sources.genai_prices}, as of 12:00 UTC"
+    return tuple(
+        Assumption(
+            name=f"{api.name}, one request",
+            value=api.usd_per_request,
+            unit="USD",
+            source=source,
+            date=sources.genai_prices_published,
+        )
+        for api in apis
+    )
 
 
 def _serving(speed: SpeedEstimate) -> tuple[Assumption, ...]:
@@ -185,7 +253,7 @@ def _serving(speed: SpeedEstimate) -> tuple[Assumption, ...]:
             "busiest a machine may be in the peak hour",
             PEAK_UTILIZATION,
             "share",
-            "so that requests hardly wait",
+            "beyond it requests mostly wait",
         ),
         _own("range shown as low and high", SPREAD, "share", "speed and demand off by this much"),
     )

@@ -5,12 +5,14 @@ The busy share of a machine is never asked for: it follows from the demand and t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Final
 
 from pydantic import Field, PlainSerializer
 
 from advisor.assessment import SpeedEstimate
+from advisor.model import ModelKind
 from advisor.value import Value
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
@@ -22,7 +24,7 @@ SECONDS_PER_HOUR: Final = 3600
 MTOK: Final = 10**6
 
 PEAK_UTILIZATION: Final = Decimal("0.8")
-"""Busiest a machine may be in the peak hour: beyond it requests wait several times their own service time."""
+"""Busiest a machine may be in the peak hour: beyond it requests spend most of their time waiting."""
 
 
 class Demand(Value):
@@ -66,6 +68,16 @@ class Demand(Value):
         return self.requests_per_month * (self.input_tokens + self.output_tokens) / MTOK
 
 
+TEXT_ONLY_IN: Final = {"input_tokens": 500, "output_tokens": 0}
+"""Defaults for embedders and rerankers: a passage goes in, no text comes out."""
+
+
+def demand_for(kind: ModelKind, given: Mapping[str, object]) -> Demand:
+    """A demand for that kind of model: what is given, else the defaults."""
+    defaults = {} if kind is ModelKind.CHAT else TEXT_ONLY_IN
+    return Demand.model_validate({**defaults, **given})
+
+
 class Service(Value):
     """What one request asks of one machine."""
 
@@ -104,8 +116,8 @@ def machines_needed(one: Service, demand: Demand) -> int:
 def busy_share(one: Service, demand: Demand, machines: int = 1) -> Decimal:
     """Share of its hours that a machine is at work.
 
-    By Little's law arrival rate times time in flight is the mean number of requests in flight. Never more than
-    one of them a machine counts as busy time; that requests overlap makes the true share smaller, not larger.
+    By Little's law arrival rate times time in flight is the mean number of requests in flight, which bounds
+    the share of time with at least one of them: requests that overlap make it smaller, never larger.
     """
     return min(Decimal(1), demand.requests_per_s * one.in_flight_s / machines)
 

@@ -9,14 +9,7 @@ from pydantic import Field
 
 from advisor.assessment import Candidate
 from advisor.backends import BACKENDS
-from advisor.backends.devices import (
-    ACCELERATORS,
-    Accelerator,
-    default_accelerator,
-    threads,
-    used_gpus,
-    without,
-)
+from advisor.backends.devices import Accelerator, accelerators, threads, without
 from advisor.errors import OutputError
 from advisor.hardware import Machine
 from advisor.model import ModelKind
@@ -148,26 +141,29 @@ def _service(candidate: Candidate, machine: Machine, options: Options, *, port: 
 
 
 def _check(candidate: Candidate, machine: Machine, options: Options) -> None:
-    reason = BACKENDS[candidate.backend].refusal(candidate, machine)
-    if reason is None and options.model_dir is not None and candidate.backend == "ollama":
-        reason = "Ollama keeps models in a store of its own, so --model-dir is not for it"
-    if reason is not None:
+    """Raise `OutputError` where the engine cannot serve the candidate."""
+    if reason := BACKENDS[candidate.backend].refusal(candidate, machine):
         able = [
             name
             for name, backend in BACKENDS.items()
             if name != candidate.backend and backend.refusal(candidate, machine) is None
         ]
-        hint = f"use --backend {able[0]}" if able else "recommend again with --backend"
+        hint = f"use --backend {able[0]}" if able else "recommend again with another --backend"
         raise OutputError(f"{candidate.name} {candidate.quantization}: {reason}; {hint}")
+    if options.model_dir is not None and candidate.backend == "ollama":
+        raise OutputError(
+            "Ollama keeps models in a store of its own: leave --model-dir out, or use --backend llama.cpp"
+        )
+    if options.model_dir is not None and candidate.artifact.is_gguf and not candidate.artifact.files:
+        raise OutputError(f"the plan does not name the files of {candidate.name}: leave --model-dir out")
 
 
 def _accelerator(candidate: Candidate, machine: Machine, options: Options) -> Accelerator:
-    default = default_accelerator(candidate, machine)
-    if options.accelerator is None or default == "cpu":
-        return default
-    possible = ACCELERATORS[used_gpus(candidate, machine)[0].vendor]
+    possible = accelerators(candidate, machine)
+    if options.accelerator is None or possible == ("cpu",):  # a service without a GPU needs no driver
+        return possible[0]
     if options.accelerator not in possible:
         raise OutputError(
-            f"{machine.title} is not driven through {options.accelerator}: use {' or '.join(possible)}"
+            f"the plan needs {' or '.join(possible)} for {machine.title}, not {options.accelerator}"
         )
     return options.accelerator

@@ -33,7 +33,14 @@ class _Config:
         self.data = data
 
     def integer(self, *names: str) -> int:
-        """The first of `names` that is given."""
+        """The first of `names` that is given, 1 or more."""
+        value = self.count(*names)
+        if value == 0:
+            raise ConfigError(f"config.json: {' or '.join(names)} is 0, but must be 1 or more")
+        return value
+
+    def count(self, *names: str) -> int:
+        """The first of `names` that is given, 0 or more."""
         value = self.optional(*names)
         if value is None:
             raise ConfigError(f"config.json does not give {' or '.join(names)}; without it nothing can be estimated")
@@ -45,7 +52,8 @@ class _Config:
             value = self.data.get(name)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 0:
+            whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            if isinstance(value, bool) or not whole or value < 0:
                 raise ConfigError(f"config.json: {name} is {value!r}, but must be a whole number, 0 or more")
             return int(value)
         return None
@@ -274,7 +282,7 @@ def _deepseek(c: _Config) -> Architecture:
         n_experts_used=c.integer("num_experts_per_tok"),
         n_ff=c.integer("moe_intermediate_size"),
         n_ff_shared=c.integer("moe_intermediate_size") * (c.optional("n_shared_experts") or 0),
-        n_layers_dense=c.integer("first_k_dense_replace"),
+        n_layers_dense=c.count("first_k_dense_replace"),
         selection_bias=c.data.get("topk_method") == "noaux_tc",
     )
     mla = Mla(
@@ -325,7 +333,7 @@ def _lfm2(c: _Config) -> Architecture:
             n_experts=n_experts,
             n_experts_used=c.integer("num_experts_per_tok"),
             n_ff=c.integer("moe_intermediate_size"),
-            n_layers_dense=c.integer("num_dense_layers"),
+            n_layers_dense=c.count("num_dense_layers"),
             selection_bias=c.flag("use_expert_bias", True),
         )
     return _decoder(

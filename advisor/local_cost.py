@@ -44,7 +44,7 @@ class Span(Value):
     low: Number
     expected: Number
     high: Number | None
-    """None: never."""
+    """None: not within a machine's life."""
 
 
 class BreakEven(Value):
@@ -57,24 +57,24 @@ class BreakEven(Value):
     can_serve: bool | None
     """Whether one machine bears that volume."""
     months: Span | None = None
-    """Until a purchase has paid for itself at this demand; None: never, or nothing is bought."""
+    """Until a purchase has paid for itself at this demand; None: not within its life, or not bought."""
 
 
-def electricity_usd(terms: MachineTerms, demand: Demand, busy: Decimal) -> Decimal | None:
-    """A month's electricity for one machine; None where its power or the price is not known."""
-    load, idle, price = terms.load_watts.value, terms.idle_watts.value, terms.usd_per_kwh.value
-    if load is None or idle is None or price is None:
+def electricity_kwh(terms: MachineTerms, demand: Demand, busy: Decimal) -> Decimal | None:
+    """A month's electricity for one machine, at the wall; None where its power is not known."""
+    load, idle = terms.load_watts.value, terms.idle_watts.value
+    if load is None or idle is None:
         return None
-    watts = idle * (1 - busy) + load * busy
-    return watts / WATTS_PER_KILOWATT * demand.hours_per_month * price
+    return (idle * (1 - busy) + load * busy) / WATTS_PER_KILOWATT * demand.hours_per_month
 
 
 def running_usd(kind: LocalKind, terms: MachineTerms, demand: Demand, busy: Decimal) -> Decimal | None:
     """A month of one machine without what it cost to buy: electricity or rent."""
-    if kind != "rented":
-        return electricity_usd(terms, demand, busy)
-    rent = terms.rent_usd_per_hour.value
-    return None if rent is None else rent * demand.hours_per_month
+    if kind == "rented":
+        rent = terms.rent_usd_per_hour.value
+        return None if rent is None else rent * demand.hours_per_month
+    kwh, price = electricity_kwh(terms, demand, busy), terms.usd_per_kwh.value
+    return None if kwh is None or price is None else kwh * price
 
 
 def wear_usd(kind: LocalKind, terms: MachineTerms) -> Decimal | None:
@@ -133,27 +133,30 @@ def break_even_volume(
 def break_even_months(
     local: LocalSide, demand: Demand, usd_per_request: Decimal, scale: Decimal = Decimal(1)
 ) -> Decimal | None:
-    """Months until bought machines have paid for themselves; None: never, or a figure is not known."""
+    """Months until bought machines have paid for themselves; None: not within their life, or not known."""
     one = service(local.speed, demand, scale)
     machines = machines_needed(one, demand)
     price = local.terms.purchase_usd.value
     running = running_usd("purchased", local.terms, demand, busy_share(one, demand, machines))
-    if price is None or running is None:
+    life = local.terms.life_years.value
+    if price is None or running is None or life is None:
         return None
     saved = usd_per_request * demand.requests_per_month - machines * running - local.terms.labour_per_month
-    return price * machines / saved if saved > 0 else None
+    months = price * machines / saved if saved > 0 else None
+    return months if months is not None and months <= life * MONTHS_PER_YEAR else None
 
 
-def break_even(kind: LocalKind, local: LocalSide, demand: Demand, api: ApiPrice) -> BreakEven | None:
-    """When that option becomes cheaper than that API; None where its cost is not known."""
-    price = api.usd_per_request
+def break_even(
+    kind: LocalKind, local: LocalSide, demand: Demand, api: str, price: Decimal
+) -> BreakEven | None:
+    """When that option becomes cheaper than an API at `price` a request; None where its cost is not known."""
     expected = break_even_volume(kind, local, demand, price)
     low = break_even_volume(kind, local, demand, price, 1 + SPREAD)
     if expected is None or low is None:
         return None
     bearable = capacity_per_day(service(local.speed, demand), demand)
     return BreakEven(
-        api=api.name,
+        api=api,
         option=kind,
         requests_per_day=Span(
             low=low, expected=expected, high=break_even_volume(kind, local, demand, price, 1 - SPREAD)

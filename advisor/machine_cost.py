@@ -125,7 +125,7 @@ class CostCatalog(Value):
 class Given(Value):
     """Figures that the user states: they outrank the catalog's."""
 
-    usd_per_kwh: Decimal | None = Field(default=None, ge=0)
+    usd_per_kwh: Decimal | None = Field(default=None, gt=0)
     purchase_usd: Decimal | None = Field(default=None, gt=0)
     rent_usd_per_hour: Decimal | None = Field(default=None, gt=0)
     load_watts: Decimal | None = Field(default=None, gt=0)
@@ -186,10 +186,12 @@ def machine_terms(
         load_watts=load,
         idle_watts=idle,
         basis=_power_basis(machine, choice, catalog),
-        purchase_usd=_or_given(_purchase(machine, catalog.purchases), given.purchase_usd, "--purchase-price"),
-        rent_usd_per_hour=_or_given(
-            _rent(machine, choice, catalog.rentals), given.rent_usd_per_hour, "--rent-per-hour"
-        ),
+        purchase_usd=_purchase(machine, catalog.purchases)
+        if given.purchase_usd is None
+        else Assumption.given("purchase price", given.purchase_usd, "USD", "--purchase-price"),
+        rent_usd_per_hour=_rent(machine, choice, catalog.rentals)
+        if given.rent_usd_per_hour is None
+        else Assumption.given("rent", given.rent_usd_per_hour, "USD/hour", "--rent-per-hour"),
         life_years=_or_given(
             Assumption.of("life of a purchase", catalog.life_years), given.life_years, "--life-years"
         ),
@@ -290,10 +292,9 @@ def _power_basis(machine: Machine, choice: Candidate, catalog: CostCatalog) -> t
         Assumption.of("GPU power while idle", catalog.gpu_idle_watts),
         Assumption.of("power supply efficiency", catalog.psu_efficiency),
     )
-    host = (
-        Assumption.of("computer without GPUs, idle", catalog.host_idle_watts),
-        Assumption.of("computer without GPUs, busy", catalog.host_load_watts),
-    )
+    quiet = (Assumption.of("computer without GPUs, idle", catalog.host_idle_watts),)
+    working = (Assumption.of("computer without GPUs, busy", catalog.host_load_watts),)
+    host = (*quiet, *(working if _host_computes(choice) else ()))
     return (*dict.fromkeys(tdps), *(cards if machine.gpus else ()), *(() if machine.unified else host))
 
 

@@ -37,6 +37,10 @@ HOST_OVERHEAD_BYTES: Final = 28 * MIB
 """Anonymous memory of the process beside the buffers: 25 MiB of libraries, 3 MiB a context (measured)."""
 
 
+PIPELINE_COPIES: Final = 4
+"""llama.cpp keeps so many copies of a split's inputs once it runs several GPUs as a pipeline."""
+
+
 class Buffers(Value):
     """What llama.cpp allocates in one kind of memory."""
 
@@ -148,17 +152,28 @@ class Graph(Value):
         """Everything in one kind of memory."""
         return max(self.logits, self.layers_on_host)
 
-    def device(self, *, has_output: bool, n_copies: int) -> int:
-        """A GPU's part; `n_copies` of the split's inputs are kept when several GPUs form a pipeline."""
-        logits = F32 * self.n_outputs * (self.n_vocab + self.n_embd) if has_output else 0
-        copies = n_copies * (self._row(self.n_embd) + self.mask)
-        return max(logits, self._feed_forward(2), self._attention(2)) + copies
+    def device(self, *, has_output: bool) -> int:
+        """A GPU's part where GPUs do not form a pipeline."""
+        return max(self._device_logits(has_output), self._feed_forward(2), self._attention(2))
 
-    def host_of_offload(self, *, n_copies: int) -> int:
+    def pipeline_device(self, *, is_first: bool, has_output: bool) -> int:
+        """A GPU's part of a pipeline: masks and activations that cross a split are kept in several copies."""
+        crossing = self._row(self.n_embd) * (1 if is_first else 2) + self.mask
+        work = max(self._device_logits(has_output), max(self._feed_forward(2), self._attention(2)) - self.mask)
+        return work + PIPELINE_COPIES * crossing
+
+    def _device_logits(self, has_output: bool) -> int:
+        return F32 * self.n_outputs * (self.n_vocab + self.n_embd) if has_output else 0
+
+    @property
+    def host_of_offload(self) -> int:
         """The host's part when every layer is on a GPU: embeddings looked up, masks and inputs."""
-        if n_copies:
-            return n_copies * (self._row(self.n_embd) + self.mask) + self._row(self.n_embd)
         return 2 * self._row(self.n_embd) + self.mask + self.inputs
+
+    @property
+    def host_of_pipeline(self) -> int:
+        """The same when the GPUs form a pipeline."""
+        return PIPELINE_COPIES * (self._row(self.n_embd) + self.mask) + self._row(self.n_embd)
 
     def _feed_forward(self, rows: int) -> int:
         """The widest moment of a feed-forward block; `rows` of width n_embd stay alive beside it."""
@@ -212,10 +227,6 @@ def graph_of(arch: Architecture, settings: Settings) -> Graph:
         kv_width=kv_heads * dim * len(cells),
         scores=0 if settings.flash_attn else F32 * arch.n_heads * max(cells, default=0) * n_ub,
     )
-
-
-PIPELINE_COPIES: Final = 4
-"""llama.cpp keeps so many copies of a split's inputs once it runs several GPUs as a pipeline."""
 
 
 class Share(Value):
@@ -289,8 +300,8 @@ def allocate(demand: Demand, split: Split) -> tuple[tuple[Buffers, ...], Buffers
     on_gpus, on_host = shares(split, demand.n_layers)
     weights, graph = demand.weights, demand.graph
     used = [share for share in on_gpus if share]
-    offloaded = bool(used) and on_host.stop == 0
-    n_copies = PIPELINE_COPIES if offloaded and len(used) > 1 and not split.n_cpu_moe else 0
+    offloaded = bool(used) and on_host.stop == 0 and not split.n_cpu_moe
+    is_pipeline = offloaded and len(used) > 1
 
     def buffers(share: Share, weights_bytes: int, compute: int, output: int = 0) -> Buffers:
         return Buffers(
@@ -305,7 +316,9 @@ def allocate(demand: Demand, split: Split) -> tuple[tuple[Buffers, ...], Buffers
         buffers(
             share,
             _gpu_weights(weights, split, share),
-            graph.device(has_output=share.has_output, n_copies=n_copies),
+            graph.pipeline_device(is_first=share.first == 0, has_output=share.has_output)
+            if is_pipeline
+            else graph.device(has_output=share.has_output),
         )
         if share
         else Buffers()
@@ -313,10 +326,12 @@ def allocate(demand: Demand, split: Split) -> tuple[tuple[Buffers, ...], Buffers
     )
     if not used:
         compute = graph.whole
-    elif offloaded and not split.n_cpu_moe:
-        compute = graph.host_of_offload(n_copies=n_copies)
+    elif is_pipeline:
+        compute = graph.host_of_pipeline
+    elif offloaded:
+        compute = graph.host_of_offload
     else:
-        compute = max(graph.host_of_offload(n_copies=0), graph.layers_on_host)
+        compute = max(graph.host_of_offload, graph.layers_on_host)
     host_weights = _host_weights(weights, split, on_host, demand.n_layers)
     return gpus, buffers(on_host, host_weights, compute, demand.output_bytes)
 

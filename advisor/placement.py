@@ -16,7 +16,6 @@ from advisor.memory import (
     GPU_MARGIN_BYTES,
     GPU_OVERHEAD_BYTES,
     HOST_OVERHEAD_BYTES,
-    PIPELINE_COPIES,
     Buffers,
     Demand,
     Split,
@@ -140,8 +139,11 @@ def distribute(
 
 def _room(demand: Demand, gpu: Gpu, *, is_last: bool, n_gpus: int) -> int:
     """Bytes that layers may take on a GPU, its fixed costs set aside."""
-    copies = PIPELINE_COPIES if n_gpus > 1 else 0
-    compute = demand.graph.device(has_output=is_last, n_copies=copies)
+    graph = demand.graph
+    if n_gpus > 1:
+        compute = graph.pipeline_device(is_first=False, has_output=is_last)
+    else:
+        compute = graph.device(has_output=is_last)
     fixed = compute + gpu_overhead(gpu) + GPU_MARGIN_BYTES + demand.weights.rope_bytes
     return gpu.capacity_bytes - fixed
 

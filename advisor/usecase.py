@@ -14,6 +14,10 @@ DEFAULT_N_CTX: Final = 8192
 """Tokens a sequence may hold unless asked otherwise: long enough for a chat and a file, cheap to keep."""
 
 
+DEFAULT_PROMPT_TOKENS: Final = 512
+"""Prompt length that TTFT is stated for, unless half of the context is less."""
+
+
 class UseCase(StrEnum):
     """What the model is for."""
 

@@ -1,0 +1,69 @@
+"""Which devices a candidate uses, through what, and what it leaves to others: the same for every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from advisor.assessment import Candidate, DeviceMemory
+from advisor.hardware import Gpu, Machine, Vendor
+
+Accelerator = Literal["cuda", "rocm", "vulkan", "sycl", "metal", "cpu"]
+
+ACCELERATORS: Final[dict[Vendor, tuple[Accelerator, ...]]] = {
+    "nvidia": ("cuda",),
+    "amd": ("rocm", "vulkan"),
+    "intel": ("sycl", "vulkan"),
+    "apple": ("metal",),
+}
+"""What drives a vendor's GPUs, the vendor's own first."""
+
+
+def used_gpus(candidate: Candidate, machine: Machine) -> tuple[Gpu, ...]:
+    """The machine's GPUs that hold weights of the candidate, in the machine's order."""
+    rows = _gpu_rows(candidate)
+    return tuple(gpu for gpu, row in zip(machine.gpus, rows, strict=False) if row.weights_bytes)
+
+
+def accelerators(candidate: Candidate, machine: Machine) -> tuple[Accelerator, ...]:
+    """What can drive the GPUs in use, the vendor's own first; the CPU alone where the candidate uses none."""
+    gpus = used_gpus(candidate, machine)
+    return ACCELERATORS[gpus[0].vendor] if gpus else ("cpu",)
+
+
+def host_bytes(candidate: Candidate, machine: Machine) -> int:
+    """What the candidate takes of the host's RAM: all of it where the GPU shares the pool."""
+    return sum(row.total_bytes for row in candidate.memory.devices if row.kind == "cpu" or machine.unified)
+
+
+def threads(machine: Machine) -> int | None:
+    """Physical cores, within the container's limit: more threads slow llama.cpp down. None when not known."""
+    cpu = machine.host.cpu
+    if cpu.physical_cores is None or cpu.limit_cores is None:
+        return cpu.physical_cores
+    return min(cpu.physical_cores, max(1, int(cpu.limit_cores)))
+
+
+def without(machine: Machine, others: Iterable[Candidate]) -> Machine:
+    """The machine with what `others` take of it gone: what is left for one more service."""
+    for other in others:
+        machine = _without(machine, other)
+    return machine
+
+
+def _without(machine: Machine, other: Candidate) -> Machine:
+    memory = machine.host.memory.model_copy(
+        update={"available_bytes": max(0, machine.host_capacity_bytes - host_bytes(other, machine))}
+    )
+    taken = [row.total_bytes for row in _gpu_rows(other)]
+    taken += [0] * (len(machine.gpus) - len(taken))
+    gpus = tuple(
+        gpu.model_copy(update={"free_bytes": max(0, gpu.capacity_bytes - size)})
+        for gpu, size in zip(machine.gpus, taken, strict=False)
+    )
+    host = machine.host.model_copy(update={"memory": memory})
+    return machine.model_copy(update={"host": host, "gpus": gpus})
+
+
+def _gpu_rows(candidate: Candidate) -> list[DeviceMemory]:
+    return [row for row in candidate.memory.devices if row.kind == "gpu"]

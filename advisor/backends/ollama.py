@@ -1,0 +1,88 @@
+"""Ollama: its settings are environment variables of the server, and it runs llama.cpp's server inside.
+
+Read in ollama/ollama as of 2026-08-21 (envconfig/config.go, server/sched.go, llm/server.go), checked
+2026-11-21.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+from advisor.assessment import Candidate
+from advisor.backends import llama_cpp
+from advisor.backends.devices import Accelerator, host_bytes
+from advisor.hardware import Machine
+from advisor.model import ModelKind
+from advisor.units import MIB
+
+PROGRAM: Final = ("ollama",)
+PORT: Final = 11434
+
+VERSION: Final = "0.35.1"
+"""Seen in use by public repositories, plain and as -rocm, 2026-11-21."""
+
+ONE_AT_A_TIME: Final = ("qwen3-vl", "qwen3.5", "qwen3-next", "lfm2", "nemotron-h")
+"""Lineages that get a single slot, whatever OLLAMA_NUM_PARALLEL says (server/sched.go)."""
+
+
+def image(accelerator: Accelerator) -> str | None:
+    if accelerator == "metal":
+        return None
+    suffix = "-rocm" if accelerator == "rocm" else ""  # the plain image has CPU, CUDA and Vulkan
+    return f"ollama/ollama:{VERSION}{suffix}"
+
+
+def refusal(candidate: Candidate, machine: Machine) -> str | None:
+    if not candidate.artifact.is_gguf:
+        return "Ollama takes GGUF files only"
+    if sum("mmproj" not in name for name in candidate.artifact.files) > 1:
+        return "Ollama cannot pull a model that is split into several files"
+    if candidate.kv_type == "fp8":
+        return "Ollama has no fp8 cache (q8_0 is its own)"
+    if candidate.kind is ModelKind.RERANK:
+        return "Ollama has no reranking endpoint"
+    single = candidate.kind is ModelKind.EMBEDDING or candidate.family.startswith(ONE_AT_A_TIME)
+    if candidate.n_seqs > 1 and single:
+        return f"Ollama serves {candidate.name} one request at a time"
+    return None
+
+
+def api_name(candidate: Candidate) -> str:
+    """The file on the hub, so that it is the very quantization of the plan."""
+    return f"hf.co/{candidate.artifact.repo}:{candidate.quantization}"
+
+
+def server_args(
+    candidate: Candidate, machine: Machine, *, port: int, host: str, model_dir: str | None = None
+) -> tuple[str, ...]:
+    """Nothing but `serve`: everything else, address and port included, is environment."""
+    return ("serve",)
+
+
+def environment(candidate: Candidate, machine: Machine) -> tuple[tuple[str, str], ...]:
+    """The plan's context and cache, model kept loaded, nothing sent to Ollama's cloud.
+
+    The context is the server's: `ollama run` cannot set it.
+    """
+    return (
+        ("OLLAMA_CONTEXT_LENGTH", str(candidate.n_ctx)),
+        ("OLLAMA_NUM_PARALLEL", str(candidate.n_seqs)),
+        ("OLLAMA_KV_CACHE_TYPE", candidate.kv_type),
+        ("OLLAMA_FLASH_ATTENTION", "1"),
+        ("OLLAMA_MAX_LOADED_MODELS", "1"),
+        ("OLLAMA_KEEP_ALIVE", "-1"),
+        ("OLLAMA_NO_CLOUD", "1"),
+    )
+
+
+def host_limit_bytes(candidate: Candidate, machine: Machine) -> int:
+    """As llama.cpp's, whose prompt cache Ollama leaves at its default."""
+    need = host_bytes(candidate, machine)
+    most = need + llama_cpp.PROMPT_CACHE_MIB * MIB + llama_cpp.HEADROOM_BYTES
+    return max(need, min(most, machine.host_capacity_bytes))
+
+
+def command(candidate: Candidate) -> str:
+    """Runs in a server that was started with `environment`: by default Ollama picks another context."""
+    return shlex.join((*PROGRAM, "run", api_name(candidate)))

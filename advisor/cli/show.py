@@ -1,0 +1,237 @@
+"""What people read: tables, memory bars and the next command."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from advisor.assessment import MEMORY_PARTS, Candidate, DeviceMemory, MemoryEstimate, SpeedEstimate
+from advisor.errors import UnknownModelError
+from advisor.units import format_bytes, gib_down, gib_up
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from advisor.estimate import Estimate
+    from advisor.hardware import Machine
+    from advisor.plan import Recommendation
+
+BAR_WIDTH: Final = 24
+_PART_TITLES: Final = {
+    "weights_bytes": "weights",
+    "kv_cache_bytes": "KV cache",
+    "recurrent_bytes": "state",
+    "compute_bytes": "compute",
+    "output_bytes": "output",
+    "overhead_bytes": "overhead",
+    "margin_bytes": "margin",
+}
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """A console that never breaks words in a pipe: without a terminal, lines are as long as they are."""
+    from rich.console import Console
+
+    stream = sys.stderr if to_stderr else sys.stdout
+    width = None if stream.isatty() else 120
+    return Console(file=stream, width=width, soft_wrap=not stream.isatty(), highlight=False, emoji=False)
+
+
+def memory_bar(used: int, capacity: int | None) -> str:
+    """ "█████░░░░░" of what is used; "unknown" without a capacity."""
+    if not capacity:
+        return "capacity unknown" if capacity is None else "no room"
+    filled = min(BAR_WIDTH, -(-used * BAR_WIDTH // capacity))
+    over = " over" if used > capacity else ""
+    return "█" * filled + "░" * (BAR_WIDTH - filled) + over
+
+
+def memory_table(memory: MemoryEstimate) -> Table:
+    """One row a device: its parts, the total against the capacity, and a bar."""
+    from rich.table import Table
+
+    parts = [part for part in MEMORY_PARTS if getattr(memory, part)]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("device")
+    for part in parts:
+        table.add_column(_PART_TITLES[part], justify="right")
+    table.add_column("needs", justify="right", style="bold")
+    table.add_column("free", justify="right")
+    table.add_column("")
+    for row in memory.devices:
+        if row.total_bytes:
+            table.add_row(row.name, *_cells(row, parts), memory_bar(row.total_bytes, row.capacity_bytes))
+    return table
+
+
+def _cells(row: DeviceMemory, parts: Sequence[str]) -> Iterator[str]:
+    for part in parts:
+        size = getattr(row, part)
+        yield format_bytes(size) if size else "-"
+    yield f"{gib_up(row.total_bytes):.1f} GiB"
+    yield "unknown" if row.capacity_bytes is None else f"{gib_down(row.capacity_bytes):.1f} GiB"
+
+
+def speed_line(speed: SpeedEstimate | None) -> str:
+    """The decode rate with its band, the throughput of several sequences, and the first token."""
+    if speed is None:
+        return "unknown"
+    text = f"{_rate(speed.decode_tokens_per_s)} tok/s ({_rate(speed.low)} to {_rate(speed.high)})"
+    if speed.throughput_tokens_per_s > 1.01 * speed.decode_tokens_per_s:
+        text += f" each, {_rate(speed.throughput_tokens_per_s)} together"
+    text += f" at {speed.depth:,} tokens of context"
+    if speed.ttft_s is not None:
+        text += f"; first token of {speed.prompt_tokens:,} after {_seconds(speed.ttft_s)}"
+    return text
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.1f}" if rate < 10 else f"{rate:,.0f}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def show_estimate(result: Estimate, machine: Machine) -> None:
+    """Print an estimate."""
+    out = console()
+    out.print(f"[bold]{result.model}[/] {result.quantization}, {_context(result)} on {machine.title}\n")
+    out.print(memory_table(result.memory))
+    verdict = {True: "fits", False: "does not fit", None: "unknown, a capacity could not be read"}[result.fits]
+    if result.fits is False:
+        verdict += f": {format_bytes(result.memory.missing_bytes)} missing"
+    out.print(f"\ntotal    {gib_up(result.memory.total_bytes):.1f} GiB, {verdict}")
+    if result.fits is not False:
+        out.print(f"speed    {speed_line(result.speed)}")
+    if result.placement.n_gpu_layers:
+        moe = result.placement.n_cpu_moe
+        out.print(
+            f"layers   -ngl {result.placement.n_gpu_layers}" + (f" --n-cpu-moe {moe}" if moe else "")
+        )
+    source = {"config-rules": "by rule", "gguf-header": "from the file's header", "probe": "by llama.cpp"}
+    out.print(f"weights  {source[result.memory.source]}")
+    if result.speed:
+        out.print(f"basis    {result.speed.basis}")
+    for note in result.assumptions:
+        out.print(f"assumed  {note}")
+
+
+def _context(result: Estimate | Candidate) -> str:
+    text = f"{result.n_ctx:,} tokens"
+    if result.n_seqs > 1:
+        text = f"{result.n_seqs} × {text}"
+    return text if result.kv_type == "f16" else f"{text} ({result.kv_type} cache)"
+
+
+def show_recommendation(result: Recommendation, saved: Path | None) -> None:
+    """Print a recommendation: the pick, why, what else, and what to type next."""
+    out = console()
+    needs = result.requirements
+    out.print(f"For {needs.use_case.value} on {result.machine.title}\n")
+    for note in (*result.machine.assumptions, *result.machine.notes):
+        out.print(f"[dim]note: {note}[/]")
+    if result.choice is None:
+        out.print(f"[bold]Nothing suits:[/] {result.notes[-1]}.")
+        return
+    _show_choice(out, result.choice)
+    for role, companion in (("embedding", result.companions.embedding), ("rerank", result.companions.rerank)):
+        if companion:
+            out.print(f"with     {companion.name} {companion.quantization} ({role}) on {', '.join(companion.placement.devices)}")
+    if result.alternatives:
+        out.print()
+        out.print(_alternatives_table(result.alternatives))
+    out.print()
+    for note in result.notes:
+        out.print(f"[dim]note: {note}[/]")
+    out.print(f"[dim]{len(result.rejected)} other models were turned down; --explain MODEL or --json tells why.[/]\n")
+    _show_next(out, saved)
+
+
+def _show_choice(out: Console, choice: Candidate) -> None:
+    out.print(f"[bold green]{choice.name}[/] [bold]{choice.quantization}[/], {_context(choice)}, {choice.license}")
+    out.print()
+    out.print(memory_table(choice.memory))
+    out.print(f"\nspeed    {speed_line(choice.speed)}")
+    for n, reason in enumerate(choice.reasons):
+        out.print(f"{'why' if n == 0 else '':8} {reason}")
+    size = format_bytes(choice.artifact.bytes) if choice.artifact.bytes else "unknown size"
+    about = "about " if choice.artifact.estimated else ""
+    out.print(f"file     {choice.artifact.repo} ({about}{size})")
+    out.print(f"start    {choice.command}")
+
+
+def _alternatives_table(alternatives: Sequence[Candidate]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Alternatives", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title, justify in (("model", "left"), ("quant", "left"), ("needs", "right"), ("tok/s", "right"), ("score", "right"), ("where", "left")):
+        table.add_column(title, justify=justify)  # type: ignore[arg-type]  # rich's literals, read from a table
+    for row in alternatives:
+        speed = row.speed
+        table.add_row(
+            row.model,
+            row.quantization,
+            f"{gib_up(row.memory.total_bytes):.1f} GiB",
+            f"{_rate(speed.decode_tokens_per_s)} ({_rate(speed.low)}-{_rate(speed.high)})",
+            f"{row.score:.1f}",
+            _where(row),
+        )
+    return table
+
+
+def _where(row: Candidate) -> str:
+    gpus = [d for d in row.memory.devices if d.kind == "gpu" and d.total_bytes]
+    if not gpus:
+        return "CPU"
+    name = "GPU" if len(gpus) == 1 else f"{len(gpus)} GPUs"
+    if row.placement.n_cpu_moe:
+        return f"{name}, {row.placement.n_cpu_moe} layers' experts in RAM"
+    return name if "CPU" not in row.placement.devices else f"{name} + CPU"
+
+
+def _show_next(out: Console, saved: Path | None) -> None:
+    plan = shlex.quote(str(saved)) if saved else "plan.json"
+    out.print("[bold]Next[/]")
+    if saved is None:
+        again = [word for word in sys.argv[1:] if word != "--yes"]
+        out.print(f"  advisor {shlex.join(again)} --save {plan}")
+    out.print(f"  advisor smoke-test {plan}")
+    out.print(f"  advisor deploy {plan} --out ./serve")
+    out.print(f"  advisor cost {plan}")
+
+
+def show_explanation(result: Recommendation, name: str, *, to_stderr: bool) -> None:
+    """Print why a model is, or is not, the pick.
+
+    Raises `UnknownModelError` for a name that is not in the catalog, or whose kind was not asked for.
+    """
+    from advisor.catalog import load_catalog
+
+    model = load_catalog().get(name)
+    out = console(to_stderr=to_stderr)
+    picks = [c for c in (result.choice, *result.alternatives) if c is not None]
+    for place, pick in enumerate(picks):
+        if pick.model == model.id:
+            title = "is the pick" if place == 0 else f"is alternative {place}"
+            out.print(f"[bold]{model.name}[/] {title} as {pick.quantization}, score {pick.score:.1f}")
+            if place:
+                out.print(f"  the pick, {picks[0].model}, scores {picks[0].score:.1f}")
+            for reason in pick.reasons:
+                out.print(f"  {reason}")
+            out.print(memory_table(pick.memory))
+            return
+    for rejection in result.rejected:
+        if rejection.model == model.id:
+            quant = f" as {rejection.quantization}" if rejection.quantization else ""
+            out.print(f"[bold]{model.name}[/]{quant}: {rejection.reason}")
+            if rejection.missing_bytes:
+                out.print(f"  it would fit with {format_bytes(rejection.missing_bytes)} more memory")
+            return
+    raise UnknownModelError(
+        f"{model.id} is for {model.kind.value}, which was not asked for: try --use-case {model.kind.value}"
+    )

@@ -1,0 +1,130 @@
+"""From parsed flags to values: what `estimate` and `recommend` have in common below their help texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from advisor.api import machine_of, workload_of
+from advisor.catalog import load_catalog
+from advisor.cli.options import gpu_layers, planned_backend
+from advisor.errors import AdvisorError
+from advisor.estimate import Estimate, estimate_on
+from advisor.hardware import Machine
+from advisor.model import ModelKind
+from advisor.resolve import resolve_model
+from advisor.settings import Settings
+from advisor.usecase import DEFAULT_N_CTX, Requirements
+
+_VENDORS: Final = {"cuda": {"nvidia"}, "rocm": {"amd"}, "metal": {"apple"}, "sycl": {"intel"}}
+"""Accelerators that drive one vendor's GPUs only."""
+
+
+def machine_from(hardware: str | None, accelerator: str | None) -> Machine:
+    """The machine to plan for, without its GPUs where the accelerator is the CPU."""
+    machine = machine_of(hardware)
+    if accelerator == "cpu":
+        return machine.model_copy(update={"gpus": ()})
+    strangers = [g.name for g in machine.gpus if g.vendor not in _VENDORS.get(accelerator or "", {g.vendor})]
+    if strangers:
+        raise AdvisorError(f"{accelerator} does not drive the {strangers[0]}: leave --accelerator out, or use vulkan")
+    return machine
+
+
+def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Estimate:
+    """Estimate a model under the flags of `options.run` and `options.context`."""
+    backend = planned_backend(flags["backend"]) or "llama.cpp"
+    if flags["method"] == "probe":
+        raise AdvisorError("--method probe is not built yet: use rules, or advisor smoke-test on a .gguf you have")
+    subject = resolve_model(model, load_catalog)
+    embeddings = flags["embeddings"]
+    settings = Settings(
+        n_ctx=flags["ctx"] or min(DEFAULT_N_CTX, subject.architecture.n_ctx_train),
+        n_seqs=flags["parallel"],
+        kv_type=_kv_type(flags["kv_type"]),
+        flash_attn=flags["flash_attn"] != "off",
+        n_batch=flags["batch"],
+        n_ubatch=flags["ubatch"],
+        n_outputs_max=flags["outputs_max"],
+        kv_unified=flags["kv_unified"],
+        swa_full=flags["swa_full"],
+        embeddings=subject.kind is not ModelKind.CHAT if embeddings is None else embeddings,
+    )
+    workload = workload_of(
+        subject,
+        settings,
+        quantization=flags["quant"],
+        backend=backend,
+        depth=flags["depth"],
+        prompt_tokens=flags["prompt_tokens"],
+    )
+    return estimate_on(workload, machine, gpu_layers(flags["n_gpu_layers"]))
+
+
+def _kv_type(name: str) -> Any:
+    if name == "fp8":
+        raise click.BadParameter("llama.cpp has no fp8 cache; q8_0 is its own", param_hint="--kv-type")
+    return name
+
+
+def requirements_from(flags: Mapping[str, Any], answers: Path | None) -> Requirements:
+    """The requirements that flags and an answers file state; a flag wins over the file.
+
+    Raises `AdvisorError` for an answers file that cannot be read or holds something unknown.
+    """
+    given = {name: value for name, value in flags.items() if value not in (None, (), False)}
+    merged = {**(_read_answers(answers) if answers else {}), **given}
+    planned_backend(merged.get("backend"))
+    if "users" in merged:
+        merged["n_seqs"] = max(int(merged["users"]), int(merged.get("n_seqs", 1)))
+    from pydantic import ValidationError
+
+    try:
+        return Requirements.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "answers"
+        place = f"{answers}: " if answers and field not in given else ""
+        raise AdvisorError(f"{place}{_FLAG_OF.get(field, field)}: {first['msg']}") from error
+
+
+_ANSWER_KEYS: Final = {
+    "use_case": "use_case",
+    "language": "languages",
+    "languages": "languages",
+    "users": "users",
+    "ctx": "n_ctx",
+    "parallel": "n_seqs",
+    "kv_type": "kv_type",
+    "backend": "backend",
+    "quant": "quantization",
+    "min_tok_s": "min_tokens_per_s",
+    "max_ttft": "max_ttft_s",
+    "license": "license",
+    "offline": "offline",
+    "privacy": "privacy",
+    "quality": "quality",
+    "budget": "budget_usd",
+    "depth": "depth",
+    "prompt_tokens": "prompt_tokens",
+}
+"""Keys of an answers file: the flags' names, with - or _."""
+_FLAG_OF: Final = {field: f"--{key.replace('_', '-')}" for key, field in _ANSWER_KEYS.items()}
+
+
+def _read_answers(path: Path) -> dict[str, Any]:
+    from advisor.yaml_files import read_yaml
+
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise AdvisorError(f"{path}: give one answer a line, like  use_case: coding")
+    answers: dict[str, Any] = {}
+    for key, value in data.items():
+        field = _ANSWER_KEYS.get(str(key).replace("-", "_"))
+        if field is None:
+            raise AdvisorError(f"{path}: unknown answer {key!r}; known: {', '.join(_ANSWER_KEYS)}")
+        answers[field] = [value] if field == "languages" and isinstance(value, str) else value
+    return answers

@@ -1,0 +1,52 @@
+"""Units at the edges."""
+
+from __future__ import annotations
+
+import pytest
+
+from advisor.units import GIB, MIB, format_bytes, format_count, gib_down, gib_up, pad, parse_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("8 GB", 8 * GIB, id="memory is sold in powers of two"),
+        pytest.param("8GiB", 8 * GIB, id="GiB"),
+        pytest.param("0.5 TB", 512 * GIB, id="a fraction"),
+        pytest.param("512mib", 512 * MIB, id="lower case"),
+        pytest.param("1024", 1024, id="plain bytes"),
+    ],
+)
+def test_parse_bytes(text: str, expected: int) -> None:
+    assert parse_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1 GB", "8 GBs", "8,5 GB", "1e9"])
+def test_parse_bytes_refuses(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (8 * GIB, "8.00 GiB"), (3 * GIB // 2, "1.50 GiB")],
+)
+def test_format_bytes(n: int, expected: str) -> None:
+    assert format_bytes(n) == expected
+
+
+def test_needs_round_up_and_capacity_down() -> None:
+    just_over = 8 * GIB + 1
+    assert gib_up(just_over) == 8.1
+    assert gib_down(just_over) == 8.0
+    assert gib_up(8 * GIB) == gib_down(8 * GIB) == 8.0
+
+
+@pytest.mark.parametrize(("n", "expected"), [(494_032_768, "494M"), (7_615_616_512, "7.6B")])
+def test_format_count(n: int, expected: str) -> None:
+    assert format_count(n) == expected
+
+
+@pytest.mark.parametrize(("n", "to", "expected"), [(1, 256, 256), (256, 256, 256), (257, 256, 512), (0, 32, 0)])
+def test_pad(n: int, to: int, expected: int) -> None:
+    assert pad(n, to) == expected

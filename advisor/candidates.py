@@ -17,6 +17,10 @@ from advisor.units import format_bytes
 from advisor.usecase import DEFAULT_N_CTX, DEFAULT_PROMPT_TOKENS, Requirements, UseCase
 from advisor.weights import Weights
 
+EMBEDDER_N_CTX: Final = 2048
+"""Context of embedders and rerankers unless another is asked for: chunks of documents are shorter, and the
+graph of a decoder that embeds grows with the whole vocabulary for every token of it."""
+
 PERMISSIVE_LICENSES: Final = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0"})
 
 
@@ -50,13 +54,17 @@ class Turned(NamedTuple):
 
 
 def settings_for(model: Model, requirements: Requirements) -> Settings:
-    """The context the model is run with: what was asked, never more than it was trained for."""
-    return Settings(
-        n_ctx=min(requirements.n_ctx, model.architecture.n_ctx_train),
-        n_seqs=max(requirements.n_seqs, requirements.users),
-        kv_type=requirements.kv_type,
-        embeddings=model.kind is not ModelKind.CHAT,
-    )
+    """The context the model is run with: what was asked, never more than it was trained for.
+
+    Embedders and rerankers read a text in one graph, so that batch and graph are as long as the context.
+    """
+    n_ctx = min(requirements.n_ctx, model.architecture.n_ctx_train)
+    n_seqs = max(requirements.n_seqs, requirements.users)
+    if model.kind is ModelKind.CHAT:
+        return Settings(n_ctx=n_ctx, n_seqs=n_seqs, kv_type=requirements.kv_type)
+    if requirements.n_ctx == DEFAULT_N_CTX:
+        n_ctx = min(n_ctx, EMBEDDER_N_CTX)
+    return Settings(n_ctx=n_ctx, n_seqs=n_seqs, n_batch=n_ctx, n_ubatch=n_ctx, embeddings=True)
 
 
 def depth_of(requirements: Requirements, n_ctx: int) -> int:

@@ -102,7 +102,11 @@ def api_option(price: ApiPrice, demand: Demand) -> CostOption:
     monthly = price.usd_per_request * demand.requests_per_month
     window = price.context_window
     fits = None if window is None else demand.input_tokens + demand.output_tokens <= window
-    too_long = () if fits is not False else (f"a request is longer than its context of {window} tokens",)
+    context = {
+        True: (),
+        False: (f"a request is longer than its context of {window} tokens",),
+        None: ("its context length is not known",),
+    }[fits]
     return CostOption(
         name=price.name,
         kind="same-model-api" if price.same_model else "api",
@@ -111,7 +115,7 @@ def api_option(price: ApiPrice, demand: Demand) -> CostOption:
         total_usd=monthly * demand.months,
         per_mtok_usd=monthly / demand.mtok_per_month,
         can_serve=fits,
-        notes=(*too_long, *price.notes),
+        notes=(*context, *price.notes),
     )
 
 

@@ -223,7 +223,7 @@ def _power(
     load = _or_given(busy, given.load_watts, "--power-watts")
     quiet = _watts("power while idle", _idle_watts(machine, catalog), "--idle-watts")
     if load.value is not None and (quiet.value is None or quiet.value > load.value):
-        bound = "not known: taken as while busy, its upper bound (give --idle-watts)"
+        bound = "not known, taken as while busy, its upper bound (give --idle-watts)"
         quiet = quiet.model_copy(update={"value": load.value, "source": bound})
     return load, _or_given(quiet, given.idle_watts, "--idle-watts")
 
@@ -231,7 +231,9 @@ def _power(
 def _watts(name: str, watts: Decimal | None, flag: str) -> Assumption:
     unit = "W at the wall"
     if watts is None:
-        return Assumption.unknown(name, unit, f"the GPU's power is not known: measure and give {flag}")
+        return Assumption.unknown(
+            name, unit, f"a GPU's power is not in the catalog, measure at the wall and give {flag}"
+        )
     return Assumption(name=name, value=watts, unit=unit, source="from the figures below", date=None)
 
 
@@ -304,7 +306,7 @@ def _purchase(machine: Machine, lists: tuple[PriceList, ...]) -> Assumption:
     found = [_find(gpu, lists) for gpu in machine.gpus]
     priced = [row for row in found if row is not None]
     if not priced or len(priced) < len(found):
-        return Assumption.unknown(name, unit, "not in the catalog: give --purchase-price")
+        return Assumption.unknown(name, unit, "not in the catalog, give --purchase-price")
     prices = priced[0][0]
     titles = " + ".join(row.name for _, row in priced)
     scope = "" if machine.unified else ", the cards alone"
@@ -327,7 +329,7 @@ def _rent(machine: Machine, choice: Candidate, lists: tuple[PriceList, ...]) -> 
         stand_in = _stand_in(machine, choice, lists)
         if stand_in is None:
             return Assumption.unknown(
-                "rent", "USD/hour", "no fitting GPU in the catalog: give --rent-per-hour"
+                "rent", "USD/hour", "no fitting GPU in the catalog, give --rent-per-hour"
             )
         chosen, title = [stand_in], f"{stand_in[1].name}, which should reach the plan's speed"
     prices = chosen[0][0]

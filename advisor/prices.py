@@ -41,7 +41,8 @@ HOSTS: Final = (
 HUB_HOSTS: Final = "huggingface_"
 PRICED_AT: Final = time(12, tzinfo=UTC)
 """Some providers charge by the time of day: a fixed one makes a report repeatable."""
-_TUNED: Final = re.compile(r"(instruct|it|chat|instant|versatile|turbo)$")
+_TUNED: Final = re.compile(r"(instruct|it|chat)$")
+"""What hosts append to the name of a model that its maker gives without."""
 
 
 def load_cost_catalog(path: Path = CATALOG_DIR / "cloud.yaml") -> CostCatalog:
@@ -109,14 +110,17 @@ def hosted_price(model: str, demand: Demand, catalog: CostCatalog) -> ApiPrice |
         if ":" not in info.id and not info.deprecated
     ]
     same = [pair for pair in hosted if _key(pair[1].id) == _key(model)]
-    tuned = [pair for pair in hosted if _is_tuned(pair[1].id) and _stem(pair[1].id) == _stem(model)]
+    tuned = [pair for pair in hosted if _TUNED.sub("", _key(pair[1].id)) == _key(model)]
     prices = []
     for provider, info in same or tuned:
         try:
             prices.append(_price(provider, info, demand, catalog))
         except PriceError:  # listed without a price for this kind of request: not an offer
             continue
-    cheapest = min(prices, key=lambda price: price.usd_per_request, default=None)
+    # The hub passes on what a host charges: at the same price the host itself is named.
+    cheapest = min(
+        prices, key=lambda price: (price.usd_per_request, price.name.startswith(HUB_HOSTS)), default=None
+    )
     if cheapest is None:
         return None
     note = "the plan's model, hosted at the provider's own precision"
@@ -207,12 +211,3 @@ def _sources(catalog: CostCatalog) -> Sources:
 def _key(model: str) -> str:
     """A model's name without its owner, spaces and dashes."""
     return re.sub(r"[^a-z0-9]", "", model.rpartition("/")[2].lower())
-
-
-def _stem(model: str) -> str:
-    return _TUNED.sub("", _key(model))
-
-
-def _is_tuned(model: str) -> bool:
-    """Whether the name says that it follows instructions: a base model is not the same model."""
-    return _stem(model) != _key(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,11 +52,8 @@ class Rendering(Value):
 
     services: tuple[Service, ...]
     files: tuple[RenderedFile, ...]
-    start: str
-    """The command that starts it, in the output folder."""
-    check: str
-    """A request to the choice."""
-    stop: str
+    commands: tuple[str, ...]
+    """To be run in the output folder, in their order: start, check, stop (a script is stopped by Ctrl-C)."""
     warnings: tuple[str, ...] = ()
 
 
@@ -66,20 +64,45 @@ def render(plan: Recommendation, options: Options) -> Rendering:
     """
     made = services(chosen(plan), plan.companions, plan.machine, options)
     context = _context(plan, made, options)
+    check = request(made[0], options.bind)
+    commands: tuple[str, ...]
     if options.target == "script":
         files = _script_files(made, context)
-        start, stop = f"sh {files[0].path}", "Ctrl-C"
+        commands = (f"sh {files[0].path}", check)
     else:
         files = _compose_files(context)
-        start, stop = "docker compose up -d", "docker compose down"
-    check = request(made[0], options.bind)
-    warnings = _warnings(made, options)
-    return Rendering(services=made, files=files, start=start, check=check, stop=stop, warnings=warnings)
+        commands = ("docker compose up -d", check, "docker compose down")
+    return Rendering(services=made, files=files, commands=commands, warnings=_warnings(made, options))
 
 
-def write_all(files: Sequence[RenderedFile], out_dir: Path, *, force: bool) -> None:
-    """Write the files: all or none. Raises `OutputError`."""
-    write_folder(out_dir, {file.path: file.text for file in files}, force=force)
+def write_all(files: Sequence[RenderedFile], out_dir: Path, *, force: bool) -> tuple[RenderedFile, ...]:
+    """Write the files, all or none, and return them as written. Raises `OutputError`.
+
+    Secrets and numbers that someone filled into an earlier `.env` of the folder stay.
+    """
+    filled_in = _filled_in(out_dir / ".env")
+    kept = tuple(_with_settings(file, filled_in) if file.path == ".env" else file for file in files)
+    write_folder(out_dir, {file.path: file.text for file in kept}, force=force)
+    return kept
+
+
+_LEFT_EMPTY: Final = re.compile(r"^(HF_TOKEN|\w+_API_KEY|VIDEO_GID|RENDER_GID)=(.*)$", re.MULTILINE)
+"""What a rendered `.env` leaves to the user."""
+
+
+def _filled_in(path: Path) -> dict[str, str]:
+    """Values as they stand in an earlier file; none where there is no such file, or not one of text."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {name: value for name, value in _LEFT_EMPTY.findall(text) if value.strip()}
+
+
+def _with_settings(file: RenderedFile, filled_in: Mapping[str, str]) -> RenderedFile:
+    return RenderedFile.of(
+        file.path, _LEFT_EMPTY.sub(lambda m: f"{m[1]}={filled_in.get(m[1], m[2])}", file.text)
+    )
 
 
 def _compose_files(context: dict[str, object]) -> tuple[RenderedFile, ...]:

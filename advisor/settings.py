@@ -41,8 +41,9 @@ class Settings(Value):
 
     @property
     def n_outputs(self) -> int:
-        """Logit rows that the largest graph computes."""
-        return min(self.n_ubatch_used, self.n_outputs_max or self.n_seqs)
+        """Rows of results that the largest graph computes; pooling an embedding needs one a token."""
+        rows = self.n_outputs_max or (self.n_ubatch_used if self.embeddings else self.n_seqs)
+        return min(self.n_ubatch_used, rows)
 
     @property
     def n_ctx_total(self) -> int:

@@ -23,6 +23,7 @@ from advisor.usecase import Backend
 from advisor.value import Value
 
 Engine = Backend | Literal["sglang", "mlx"]
+Link = Literal["nvlink", "pcie"]
 
 
 class Rates(NamedTuple):
@@ -90,20 +91,20 @@ PREFILL_CACHE_FLOPS: Final = 15
 (4 to 8), times what the attention kernels fall short of the matrix ones."""
 SPLIT_LAYER_S: Final = 3.5e-5
 """Added a layer where GPUs share the layers: llama.cpp then launches kernels singly, without CUDA graphs."""
-ALL_REDUCE_S: Final = 1e-4
-"""Tensor parallel, a layer and device: two all-reduces over PCIe (vLLM on 2, 4 and 8 cards, 2023-10)."""
+ALL_REDUCE_S: Final[Mapping[Link, float]] = {"nvlink": 8e-6, "pcie": 1e-4}
+"""Tensor parallel, a layer and device: two all-reduces (vLLM: 8 × H200, 2025-05; 2 to 8 cards, 2023-10)."""
 MEASURED_BANDWIDTH: Final = 2_040 * GB
 """The fastest memory among the runs (H100 PCIe); above it a share of the bandwidth is an extrapolation."""
 
 CPU_FLOPS: Final = (
     (12, 32e9),  # F16, BF16
     (7, 40e9),  # Q8_0
-    (5.4, 48e9),  # Q5_0, Q5_K, Q6_K
-    (0, 66e9),  # Q4_0, Q4_K and below
+    (5.4, 50e9),  # Q5_0, Q5_K, Q6_K
+    (0, 70e9),  # Q4_0, Q4_K and below
 )
 """What one core computes while decoding, FLOP/s, from so many bits per weight on: Zen 4 (two threads,
 2024-12) and Zen 5 (2026-10). Few cores are bound by unpacking weights before memory is."""
-CPU_IQ_FLOPS: Final = 38e9
+CPU_IQ_FLOPS: Final = 43e9
 """The same for the IQ types, whose values are looked up in tables (28 to 61e9 in the same runs)."""
 CPU_CACHE_BYTES_PER_S: Final = 1.8 * GB
 """Cache that one core attends to in a second: 1.7 to 2.4 in runs at 3,000 to 16,000 tokens."""
@@ -161,12 +162,13 @@ def estimate_speed(
     n_experts: int = 0,
     n_experts_used: int = 0,
     tensor_parallel: int = 1,
+    link: Link = "pcie",
 ) -> SpeedEstimate | None:
     """Estimate the speed of a placement; None when a bandwidth that it needs is not known.
 
     The time to the first token is that of one prompt while the other sequences go on decoding.
     """
-    work = Work(tuple(loads), backend, quantization, n_experts, n_experts_used, tensor_parallel)
+    work = Work(tuple(loads), backend, quantization, n_experts, n_experts_used, tensor_parallel, link)
     step_s = work.decode_s(n_seqs)
     if step_s is None:
         return None
@@ -196,6 +198,7 @@ class Work(NamedTuple):
     n_experts: int = 0
     n_experts_used: int = 0
     tensor_parallel: int = 1
+    link: Link = "pcie"
     table: Mapping[str, Rates] = RATES
 
     @property
@@ -270,7 +273,7 @@ class Work(NamedTuple):
     def _links_s(self) -> float:
         """Seconds a graph spends between GPUs that work on it together."""
         if self.tensor_parallel > 1:
-            return max(load.n_layers for load in self.gpus) * self.tensor_parallel * ALL_REDUCE_S
+            return max(load.n_layers for load in self.gpus) * self.tensor_parallel * ALL_REDUCE_S[self.link]
         return sum(load.n_layers for load in self.gpus) * SPLIT_LAYER_S if self.is_split else 0.0
 
     def _device_decode_s(self, load: DeviceLoad, n_seqs: int) -> float | None:

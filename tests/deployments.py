@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from factories import candidate, gpu, machine, memory, recommendation
@@ -124,3 +125,20 @@ CASES: Final[dict[str, tuple[Recommendation, Options]]] = {
         Options(),
     ),
 }
+
+
+def read_dotenv(text: str) -> dict[str, str]:
+    r"""As Docker Compose reads it: bare values end before " #", single quotes hold everything but \'."""
+    values = {}
+    for row in text.splitlines():
+        if not row.strip() or row.startswith("#"):
+            continue
+        name, _, raw = row.partition("=")
+        if raw.startswith("'"):
+            quoted = re.fullmatch(r"'((?:[^'\\]|\\.)*)'", raw)
+            assert quoted, f"an open quote in {raw!r}"
+            values[name] = quoted[1].replace(r"\'", "'")
+        else:
+            assert "$" not in raw, f"{raw!r} would be expanded"
+            values[name] = raw.partition(" #")[0].rstrip()
+    return values

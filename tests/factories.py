@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from advisor.assessment import (
@@ -15,6 +16,15 @@ from advisor.assessment import (
     SpeedEstimate,
 )
 from advisor.hardware import Cpu, Gpu, Host, HostMemory, Machine
+from advisor.machine_cost import (
+    ApiList,
+    CostCatalog,
+    DefaultApis,
+    Electricity,
+    Figure,
+    GpuPrice,
+    PriceList,
+)
 from advisor.plan import Recommendation
 from advisor.units import GIB
 from advisor.usecase import Requirements
@@ -118,3 +128,42 @@ def recommendation(**changes: Any) -> Recommendation:
         "catalog_date": date(2026, 11, 21),
     }
     return Recommendation(**{**values, **changes})
+
+
+def cost_catalog(**changes: Any) -> CostCatalog:
+    """Easy arithmetic: the machine with an RTX 3070 draws 60 W at the wall idle and 260 W busy."""
+
+    def figure(value: str, unit: str) -> Figure:
+        return Figure(value=Decimal(value), unit=unit, source="a test", date=date(2026, 1, 1))
+
+    def price_list(*gpus: GpuPrice) -> tuple[PriceList, ...]:
+        return (PriceList(seller="A shop", source="its page", date=date(2026, 1, 1), gpus=gpus),)
+
+    def card(name: str, vram_gib: int, usd: str, bandwidth: int | None = None) -> GpuPrice:
+        names = (name.lower(),)
+        return GpuPrice(
+            name=name, names=names, vram_gib=vram_gib, usd=Decimal(usd), bandwidth_gb_per_s=bandwidth
+        )
+
+    values: dict[str, Any] = {
+        "checked": date(2026, 1, 1),
+        "genai_prices": ApiList(version="0.2.3", published=date(2026, 11, 10)),
+        "default_apis": DefaultApis(
+            chat=("openai/gpt-4o-mini",), embedding=("openai/text-embedding-3-small",)
+        ),
+        "electricity": Electricity(
+            us=figure("0.20", "USD/kWh"), eu=figure("0.30", "USD/kWh"), kr=figure("0.15", "USD/kWh")
+        ),
+        "psu_efficiency": figure("0.9", "share"),
+        "gpu_load_share": figure("0.9", "share of TDP"),
+        "gpu_idle_watts": figure("18", "W"),
+        "host_idle_watts": figure("40", "W at the wall"),
+        "host_load_watts": figure("120", "W at the wall"),
+        "life_years": figure("5", "years"),
+        "residual_share": figure("0.1", "share of the price"),
+        "rentals": price_list(
+            card("RTX 4090", 24, "0.40", 1008), card("RTX 3090", 24, "0.20", 936), card("T4", 16, "0.10", 320)
+        ),
+        "purchases": price_list(card("RTX 3070", 8, "600"), card("RTX 3090", 24, "1500")),
+    }
+    return CostCatalog(**{**values, **changes})

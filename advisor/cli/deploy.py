@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from advisor.cli.options import ACCELERATORS
 from advisor.deployment import Options
 from advisor.errors import OutputError
 from advisor.plans import read_plan
-from advisor.rendering import Rendering, render, write_all
+from advisor.rendering import RenderedFile, Rendering, render, write_all
 from advisor.value import SCHEMA_VERSION
 
 MAX_PORT = 65533
@@ -79,20 +80,22 @@ def command(
     folder = None if model_dir is None else str(model_dir.absolute())
     options = Options.model_validate({**settings, "target": target, "model_dir": folder})
     rendering = render(recommendation, options)
-    write_all(rendering.files, out, force=force)
+    files = write_all(rendering.files, out, force=force)
     for warning in rendering.warnings:
         click.echo(f"warning: {warning}", err=True)
     if as_json:
-        click.echo(json.dumps(_document(rendering, out, target), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_document(rendering, files, out, target), indent=2, ensure_ascii=False))
     else:
-        click.echo(_summary(rendering, out))
+        click.echo(_summary(rendering, files, out))
 
 
 def _next(rendering: Rendering, out: Path) -> list[str]:
-    return [shlex.join(["cd", str(out)]), rendering.start, rendering.check, rendering.stop]
+    return [shlex.join(["cd", str(out)]), *rendering.commands]
 
 
-def _document(rendering: Rendering, out: Path, target: str) -> dict[str, object]:
+def _document(
+    rendering: Rendering, files: Sequence[RenderedFile], out: Path, target: str
+) -> dict[str, object]:
     choice = rendering.services[0]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -101,14 +104,12 @@ def _document(rendering: Rendering, out: Path, target: str) -> dict[str, object]
         "model": choice.candidate.model,
         "quantization": choice.candidate.quantization,
         "backend": choice.backend,
-        "files": [
-            {"path": file.path, "bytes": file.n_bytes, "sha256": file.sha256} for file in rendering.files
-        ],
+        "files": [{"path": file.path, "bytes": file.n_bytes, "sha256": file.sha256} for file in files],
         "next": _next(rendering, out),
         "warnings": list(rendering.warnings),
     }
 
 
-def _summary(rendering: Rendering, out: Path) -> str:
-    lines = [f"Wrote {', '.join(str(out / file.path) for file in rendering.files)}", "", "Next:"]
+def _summary(rendering: Rendering, files: Sequence[RenderedFile], out: Path) -> str:
+    lines = [f"Wrote {', '.join(str(out / file.path) for file in files)}", "", "Next:"]
     return "\n".join(lines + [f"  {line}" for line in _next(rendering, out)])

@@ -43,12 +43,10 @@ def memory_limit(root: Path, total_bytes: int) -> MemoryLimit | None:
 
 def cpu_quota(root: Path) -> float | None:
     """CPUs' worth of time that the process may use, or None where no group sets a quota."""
-    quotas = []
-    for group in _groups(root, None):
-        quotas.append(_quota(*_words(group / "cpu.max")))
+    written = [_text(group / "cpu.max") for group in _groups(root, None)]
     for group in _groups(root, "cpu"):
-        quotas.append(_quota(*_words(group / "cpu.cfs_quota_us"), *_words(group / "cpu.cfs_period_us")))
-    return min((quota for quota in quotas if quota is not None), default=None)
+        written.append(f"{_text(group / 'cpu.cfs_quota_us')} {_text(group / 'cpu.cfs_period_us')}")
+    return min((quota for quota in map(_quota, written) if quota is not None), default=None)
 
 
 def _levels_v2(root: Path) -> Iterator[MemoryLimit]:
@@ -85,7 +83,7 @@ def _groups(root: Path, controller: str | None) -> Iterator[Path]:
     if path is None or mount is None:
         return
     mounted, top = mount
-    inside = path.removeprefix(mounted).strip("/") if path.startswith(mounted) else ""
+    inside = path.removeprefix(mounted).strip("/") if f"{path}/".startswith(f"{mounted}/") else ""
     if ".." in inside.split("/"):  # a group outside this container's view
         inside = ""
     group = top / inside
@@ -122,10 +120,11 @@ def _mount(root: Path, controller: str | None) -> tuple[str, Path] | None:
     return None
 
 
-def _quota(quota: str = "", period: str = "") -> float | None:
+def _quota(written: str) -> float | None:
     """Time over period, both in microseconds; "max" and -1 mean no quota."""
-    if quota.isdecimal() and period.isdecimal() and int(period) > 0 and int(quota) > 0:
-        return int(quota) / int(period)
+    match written.split():
+        case [quota, period] if quota.isdecimal() and period.isdecimal() and int(period) > 0:
+            return int(quota) / int(period)
     return None
 
 
@@ -134,10 +133,6 @@ def _text(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
-
-
-def _words(path: Path) -> list[str]:
-    return _text(path).split()
 
 
 def _number(path: Path) -> int | None:

@@ -1,0 +1,297 @@
+"""The host: processor, memory within the container's limit, the disk that models are downloaded to."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from advisor.errors import ProbeError
+from advisor.hardware import Cpu, Disk, Host, HostMemory
+from advisor.probes import cgroups
+
+SYSCTL_LIMIT_S: Final = 2.0
+"""sysctl answers in milliseconds; a system where it does not is not waited for."""
+
+LINUX_FEATURES: Final = {
+    # x86 (flags)
+    "sse4_2": "sse4_2",
+    "avx": "avx",
+    "f16c": "f16c",
+    "fma": "fma",
+    "bmi2": "bmi2",
+    "avx2": "avx2",
+    "avx_vnni": "avx_vnni",
+    "avx512f": "avx512f",
+    "avx512bw": "avx512bw",
+    "avx512vbmi": "avx512_vbmi",
+    "avx512_vnni": "avx512_vnni",
+    "avx512_bf16": "avx512_bf16",
+    "avx512_fp16": "avx512_fp16",
+    "amx_tile": "amx_tile",
+    "amx_int8": "amx_int8",
+    "amx_bf16": "amx_bf16",
+    # ARM (Features)
+    "neon": "neon",
+    "asimd": "neon",
+    "asimdhp": "fp16",
+    "asimddp": "dotprod",
+    "i8mm": "i8mm",
+    "bf16": "bf16",
+    "sve": "sve",
+    "sve2": "sve2",
+    "sme": "sme",
+}
+"""The kernel's flag → the name used here, for the extensions that ggml chooses its kernels by."""
+
+MAC_FEATURES: Final = {
+    "hw.optional.neon": "neon",
+    "hw.optional.arm.FEAT_FP16": "fp16",
+    "hw.optional.arm.FEAT_DotProd": "dotprod",
+    "hw.optional.arm.FEAT_I8MM": "i8mm",
+    "hw.optional.arm.FEAT_BF16": "bf16",
+    "hw.optional.arm.FEAT_SME": "sme",
+    "hw.optional.sse4_2": "sse4_2",
+    "hw.optional.avx1_0": "avx",
+    "hw.optional.f16c": "f16c",
+    "hw.optional.fma": "fma",
+    "hw.optional.bmi2": "bmi2",
+    "hw.optional.avx2_0": "avx2",
+    "hw.optional.avx512f": "avx512f",
+}
+"""The same for sysctl's keys on macOS."""
+
+WINDOWS_FEATURES: Final = {19: "neon", 38: "sse4_2", 39: "avx", 40: "avx2", 41: "avx512f", 43: "dotprod"}
+"""The same for the numbers that IsProcessorFeaturePresent takes (winnt.h)."""
+
+ARM_CORES: Final = {
+    (0x41, 0xD03): "Cortex-A53",
+    (0x41, 0xD05): "Cortex-A55",
+    (0x41, 0xD08): "Cortex-A72",
+    (0x41, 0xD0B): "Cortex-A76",
+    (0x41, 0xD0C): "Neoverse-N1",
+    (0x41, 0xD40): "Neoverse-V1",
+    (0x41, 0xD41): "Cortex-A78",
+    (0x41, 0xD42): "Cortex-A78AE",
+    (0x41, 0xD49): "Neoverse-N2",
+    (0x41, 0xD4F): "Neoverse-V2",
+    (0x41, 0xD80): "Cortex-A520",
+    (0x41, 0xD81): "Cortex-A720",
+    (0x41, 0xD84): "Neoverse-V3",
+    (0x41, 0xD85): "Cortex-X925",
+    (0x41, 0xD87): "Cortex-A725",
+    (0x41, 0xD8E): "Neoverse-N3",
+    (0xC0, 0xAC3): "Ampere-1",
+    (0xC0, 0xAC4): "Ampere-1A",
+}
+"""(implementer, part) → core; Linux gives ARM cores by number (arch/arm64/include/asm/cputype.h)."""
+
+CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv")
+"""What Docker and Podman leave in the root of their containers."""
+CONTAINER_GROUPS: Final = ("docker", "containerd", "kubepods", "libpod", "lxc", "garden")
+"""Parts of the control group's path that container runtimes write."""
+CONTAINER_VARIABLES: Final = ("container", "KUBERNETES_SERVICE_HOST")
+"""Set by systemd-nspawn, Podman and LXC; set by Kubernetes."""
+
+
+def read_host(root: Path, environ: Mapping[str, str]) -> Host:
+    """Read the host. `root` is "/", or a recorded tree of the files that Linux shows.
+
+    Raises `ProbeError` when not even the size of the memory can be read.
+    """
+    name = {"Darwin": "macOS"}.get(platform.system(), platform.system())
+    return Host(
+        os=f"{name} {platform.release()} {platform.machine()}",
+        cpu=read_cpu(root),
+        memory=read_memory(root),
+        disk=read_disk(cache_dir(environ)),
+        container=in_container(root, environ),
+    )
+
+
+def read_memory(root: Path) -> HostMemory:
+    """RAM in total, and what is available within the control groups' limits."""
+    import psutil
+
+    try:
+        memory = psutil.virtual_memory()
+    except (psutil.Error, OSError, ValueError) as error:
+        raise ProbeError(
+            f"The size of the memory could not be read ({error}): describe the machine with --hardware."
+        ) from error
+    limit = cgroups.memory_limit(root, memory.total)
+    return HostMemory(
+        total_bytes=memory.total,
+        available_bytes=min(memory.available, limit.available_bytes) if limit else memory.available,
+        limit_bytes=limit.limit_bytes if limit else None,
+    )
+
+
+def read_cpu(root: Path) -> Cpu:
+    """Name, cores and SIMD extensions; what the system does not tell is None or left out."""
+    import psutil
+
+    logical = psutil.cpu_count()
+    name, features = _describe_cpu(root)
+    return Cpu(
+        name=name,
+        physical_cores=psutil.cpu_count(logical=False),
+        logical_cores=logical,
+        limit_cores=limit_cores(cgroups.cpu_quota(root), logical),
+        features=features,
+    )
+
+
+def limit_cores(quota: float | None, logical_cores: int | None) -> float | None:
+    """The tighter of the quota and the set of CPUs that this process may run on, where either limits."""
+    limits = [] if quota is None else [quota]
+    if sys.platform == "linux":
+        limits.append(float(len(os.sched_getaffinity(0))))
+    limit = min(limits, default=None)
+    return limit if limit is not None and (logical_cores is None or limit < logical_cores) else None
+
+
+def _describe_cpu(root: Path) -> tuple[str | None, tuple[str, ...]]:
+    if sys.platform == "win32":
+        return _windows_name(), _windows_features()
+    if sys.platform == "darwin":
+        facts = parse_sysctl(_sysctl())
+        return facts.get("machdep.cpu.brand_string"), mac_features(facts)
+    processors = parse_cpuinfo(_text(root / "proc/cpuinfo"))
+    return linux_cpu_name(root, processors), linux_features(processors)
+
+
+def parse_cpuinfo(text: str) -> tuple[dict[str, str], ...]:
+    """The processors of /proc/cpuinfo, each with its fields."""
+    blocks = (block for block in text.split("\n\n") if block.strip())
+    pairs = ([line.partition(":") for line in block.splitlines()] for block in blocks)
+    return tuple({key.strip(): value.strip() for key, _, value in lines} for lines in pairs)
+
+
+def linux_cpu_name(root: Path, processors: tuple[dict[str, str], ...]) -> str | None:
+    """The board's name where a device tree gives one (ARM), else the processor's, else its cores'."""
+    board = _text(root / "proc/device-tree/model").strip("\0 \n")
+    if board:
+        return board
+    for processor in processors:
+        if processor.get("model name"):
+            return processor["model name"]
+    cores = (_arm_core(processor) for processor in processors)
+    return " + ".join(dict.fromkeys(core for core in cores if core)) or None
+
+
+def _arm_core(processor: dict[str, str]) -> str | None:
+    try:
+        key = int(processor["CPU implementer"], 16), int(processor["CPU part"], 16)
+    except (KeyError, ValueError):
+        return None
+    return ARM_CORES.get(key, f"ARM core {key[0]:#x}:{key[1]:#x}")
+
+
+def linux_features(processors: tuple[dict[str, str], ...]) -> tuple[str, ...]:
+    """SIMD extensions, in the order of the table; the kernel shows what all cores have."""
+    fields = processors[0] if processors else {}
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    return tuple(dict.fromkeys(name for flag, name in LINUX_FEATURES.items() if flag in flags))
+
+
+def parse_sysctl(text: str) -> dict[str, str]:
+    """sysctl's lines of "key: value"."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def mac_features(facts: Mapping[str, str]) -> tuple[str, ...]:
+    """SIMD extensions that sysctl reports as 1."""
+    return tuple(name for key, name in MAC_FEATURES.items() if facts.get(key) == "1")
+
+
+def _sysctl() -> str:
+    try:
+        done = subprocess.run(
+            ["/usr/sbin/sysctl", "machdep.cpu", "hw.optional"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SYSCTL_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+def _windows_name() -> str | None:
+    if sys.platform == "win32":
+        import winreg
+
+        try:
+            path = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
+                return str(winreg.QueryValueEx(key, "ProcessorNameString")[0]).strip()
+        except OSError:
+            pass
+    return platform.processor() or None
+
+
+def _windows_features() -> tuple[str, ...]:
+    if sys.platform == "win32":
+        import ctypes
+
+        present = ctypes.windll.kernel32.IsProcessorFeaturePresent
+        return tuple(name for number, name in WINDOWS_FEATURES.items() if present(number))
+    return ()
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path | None:
+    """Where the Hugging Face hub keeps downloads, by its own rules; None where there is no home folder."""
+    home = environ.get("HF_HOME")
+    if not home and environ.get("XDG_CACHE_HOME"):
+        home = f"{environ['XDG_CACHE_HOME']}/huggingface"
+    hub = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
+    try:
+        return Path(os.path.expandvars(hub or f"{home or '~/.cache/huggingface'}/hub")).expanduser()
+    except RuntimeError:
+        return None
+
+
+def read_disk(folder: Path | None) -> Disk:
+    """Space on the folder's file system; the folder itself may not exist yet."""
+    if folder is None:
+        return Disk()
+    for existing in (folder, *folder.absolute().parents):
+        try:
+            usage = shutil.disk_usage(existing)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            break
+        return Disk(cache_dir=_printable(folder), free_bytes=usage.free, total_bytes=usage.total)
+    return Disk(cache_dir=_printable(folder))
+
+
+def _printable(path: Path) -> str:
+    """The path as valid text: names on disk are bytes, and JSON is not."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def in_container(root: Path, environ: Mapping[str, str]) -> bool:
+    """Whether this process runs in a container, by the traces that runtimes leave."""
+    if any((root / name).exists() for name in CONTAINER_FILES):
+        return True
+    if any(environ.get(name) for name in CONTAINER_VARIABLES):
+        return True
+    groups = _text(root / "proc/self/cgroup")
+    return any(f"/{name}" in groups for name in CONTAINER_GROUPS)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,162 @@
+"""The memory rules against measured llama.cpp allocations, by architecture.
+
+    python tests/benchmarks/memory.py [--truth DIR]
+
+Rows: those shipped here (memory_rows.csv, made by measure_memory.py), and with --truth those of a folder
+with memory.csv, gpu_full_offload.csv and configs.json. For each architecture it prints how many rows have
+weights, caches, states and outputs exact, how many compute buffers lie within 5 %, and the worst total.
+Rows whose note says that weights were repacked for the machine's own kernels are left out and counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from advisor.hf_config import architecture_of
+from advisor.memory import Buffers, Demand, Split, allocate, demand_of
+from advisor.model import Architecture
+from advisor.settings import Settings
+from advisor.weights import Weights, weights_by_rule
+
+HERE = Path(__file__).parent
+LIBRARY_OUTPUTS = 2048
+"""0 in a row's n_outputs_max is the library's default: the batch."""
+QUANTIZATIONS = {"MXFP4_MOE": "MXFP4"}
+
+
+class Row(NamedTuple):
+    """One measured context: where it came from, and ours beside theirs in bytes."""
+
+    family: str
+    exact: dict[str, tuple[int, int]]
+    compute: tuple[int, int]
+    plain: bool
+    """One sequence, F16 cache, flash attention."""
+
+
+def settings_of(row: dict[str, str], arch: Architecture) -> Settings:
+    n_seqs = int(row["n_seq"])
+    return Settings(
+        n_ctx=-(-int(row["n_ctx"]) // n_seqs),
+        n_seqs=n_seqs,
+        kv_type=row["kv_type"],  # type: ignore[arg-type]  # pydantic checks the text
+        flash_attn=row["flash_attn"] == "1",
+        n_ubatch=int(row["n_ubatch"]),
+        n_outputs_max=int(row["n_outputs_max"]) or LIBRARY_OUTPUTS,
+        kv_unified=row["kv_unified"] == "1",
+        swa_full=row.get("swa_full") == "1",
+        embeddings=arch.is_encoder,
+    )
+
+
+class Configs:
+    """Architectures and weights by the names that the rows use."""
+
+    def __init__(self, path: Path) -> None:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        self._configs = {name: entry["config"] for name, entry in data.items()}
+
+    @cache  # noqa: B019 - lives as long as the benchmark
+    def architecture(self, model: str) -> Architecture:
+        return architecture_of(self._configs[model])
+
+    @cache  # noqa: B019 - the same
+    def weights(self, model: str, quantization: str) -> Weights:
+        return weights_by_rule(self.architecture(model), QUANTIZATIONS.get(quantization, quantization))
+
+    def demand(self, row: dict[str, str]) -> Demand:
+        arch = self.architecture(row["model"])
+        return demand_of(arch, self.weights(row["model"], row["quant"]), settings_of(row, arch))
+
+
+def is_plain(row: dict[str, str]) -> bool:
+    return row["n_seq"] == "1" and row["kv_type"] == "f16" and row["flash_attn"] == "1"
+
+
+def host_rows(path: Path, configs: Configs) -> Iterator[Row | None]:
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if "use_extra_bufts" in row["note"]:
+                yield None
+                continue
+            _, host = allocate(configs.demand(row), Split())
+            yield Row(
+                row["arch"],
+                {
+                    "weights": (host.weights_bytes, int(row["weights_buffer_bytes"])),
+                    "KV": (host.kv_cache_bytes, int(row["kv_bytes"])),
+                    "state": (host.recurrent_bytes, int(row["recurrent_bytes"])),
+                    "output": (host.output_bytes, int(row["output_bytes"])),
+                },
+                (host.compute_bytes, int(row["compute_bytes"])),
+                is_plain(row),
+            )
+
+
+def device_rows(path: Path, configs: Configs) -> Iterator[Row]:
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            (gpu,), host = allocate(configs.demand(row), Split(gpu_layers=(int(row["n_gpu_layers"]),)))
+            yield Row(
+                row["arch"],
+                {
+                    "weights": (gpu.weights_bytes, int(row["device_weights_bytes"])),
+                    "host weights": (host.weights_bytes, int(row["host_weights_bytes"])),
+                    "context": (_context(gpu), int(row["device_context_bytes"])),
+                    "output": (host.output_bytes, int(row["output_bytes"])),
+                },
+                (gpu.compute_bytes, int(row["device_compute_bytes"])),
+                is_plain(row),
+            )
+
+
+def _context(part: Buffers) -> int:
+    return part.kv_cache_bytes + part.recurrent_bytes
+
+
+def print_table(title: str, rows: list[Row | None]) -> None:
+    by_family: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row is not None:
+            by_family[row.family].append(row)
+    left_out = sum(row is None for row in rows)
+    print(f"\n{title}: {len(rows) - left_out} rows, {left_out} repacked ones left out")
+    print(f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute ±5 %':>13}{'worst total':>13}{'plain':>9}")
+    for family, group in sorted(by_family.items()):
+        wrong = {
+            part: sum(row.exact[part][0] != row.exact[part][1] for row in group) for part in group[0].exact
+        }
+        inexact = ", ".join(f"{part} {n}" for part, n in wrong.items() if n) or "none"
+        near = sum(abs(row.compute[0] / max(1, row.compute[1]) - 1) <= 0.05 for row in group)
+        worst = max((total_error(row) for row in group), key=abs)
+        plain = max((total_error(row) for row in group if row.plain), key=abs, default=0.0)
+        print(f"{family:16}{len(group):6}  {inexact:34}{near / len(group):>13.0%}{worst:>+13.2%}{plain:>+9.2%}")
+
+
+def total_error(row: Row) -> float:
+    ours = sum(pair[0] for pair in row.exact.values()) + row.compute[0]
+    theirs = sum(pair[1] for pair in row.exact.values()) + row.compute[1]
+    return ours / theirs - 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--truth", type=Path, help="folder with more measured rows")
+    truth = parser.parse_args().truth
+    configs = Configs(HERE / "memory_configs.json")
+    print_table("shipped rows, host", list(host_rows(HERE / "memory_rows.csv", configs)))
+    if truth:
+        configs = Configs(truth / "configs.json")
+        print_table("memory.csv, host", list(host_rows(truth / "memory.csv", configs)))
+        print_table("gpu_full_offload.csv, one GPU", list(device_rows(truth / "gpu_full_offload.csv", configs)))
+
+
+if __name__ == "__main__":
+    main()

@@ -132,7 +132,7 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
         n_ctx=option.settings.n_ctx,
         n_seqs=option.settings.n_seqs,
         kv_type=option.settings.kv_type,
-        placement=placement_of(option.split, option.demand, machine),
+        placement=placement_of(option.split, option.footprint, machine),
         memory=option.memory,
         speed=option.speed,
         quality=row.quality,
@@ -140,7 +140,7 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
         artifact=ArtifactChoice(
             repo=artifact.repo,
             files=artifact.files,
-            bytes=artifact.bytes or option.demand.weights.total_bytes,
+            bytes=artifact.bytes or option.footprint.weights.total_bytes,
             estimated=artifact.bytes is None,
             format=artifact.format,
         ),
@@ -179,10 +179,10 @@ def _placement_reason(option: Option) -> str:
         return f"runs from RAM: {format_bytes(host.total_bytes, digits=1)} of {_capacity(host.capacity_bytes)} free"
     needs = ", ".join(f"{format_bytes(d.total_bytes, digits=1)} of {_capacity(d.capacity_bytes)} on {d.name}" for d in used)
     if split.n_cpu_moe:
-        return f"attention on the GPU, experts of {split.n_cpu_moe} of {option.demand.n_layers} layers in RAM: {needs}"
-    if split.n_gpu_layers > option.demand.n_layers:
+        return f"attention on the GPU, experts of {split.n_cpu_moe} of {option.footprint.n_layers} layers in RAM: {needs}"
+    if split.n_gpu_layers > option.footprint.n_layers:
         return f"fits the GPU whole: {needs}"
-    return f"{split.n_gpu_layers} of {option.demand.n_layers + 1} layers on the GPU, the rest in RAM: {needs}"
+    return f"{split.n_gpu_layers} of {option.footprint.n_layers + 1} layers on the GPU, the rest in RAM: {needs}"
 
 
 def _capacity(n: int | None) -> str:

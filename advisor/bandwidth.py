@@ -16,6 +16,7 @@ import mmap
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -74,7 +75,7 @@ def cache_file() -> Path:
 
 
 def kept_bandwidth(host: Host, file: Path) -> int | None:
-    """This machine's figure in bytes/s, where an earlier run measured it.
+    """Look up this machine's figure in bytes/s, where an earlier run measured it.
 
     Raises `ProbeError` when the file is there and cannot be used.
     """
@@ -100,7 +101,7 @@ def keep_bandwidth(host: Host, bandwidth_bytes_per_s: int, file: Path) -> None:
 
 
 def host_bandwidth(host: Host, file: Path) -> tuple[int | None, tuple[str, ...]]:
-    """This machine's figure in bytes/s, kept or measured now, and notes on what failed."""
+    """Give this machine's figure in bytes/s, kept or measured now, and notes on what failed."""
     notes: list[str] = []
     try:
         kept = kept_bandwidth(host, file)
@@ -195,12 +196,9 @@ def _measure(n_threads: int, buffer_bytes: int, enough_bytes: int) -> int:
     first = ctypes.c_char.from_buffer(memory)  # keeps the memory mapped while it lives
     starts = [ctypes.addressof(first) + i * chunk for i in range(n_threads)]
     with ThreadPoolExecutor(n_threads) as pool:
-        filled = list(pool.map(lambda start: _fill(start, chunk, enough), starts))
-        return max(
-            int(sum(pool.map(lambda start, size: _rate(read, start, size), starts, filled)))
-            for read in _reads()
-            for _ in range(N_WINDOWS)
-        )
+        filled = list(pool.map(partial(_fill, size=chunk, enough=enough), starts))
+        windows = [read for read in _reads() for _ in range(N_WINDOWS)]
+        return max(int(sum(pool.map(partial(_rate, read), starts, filled))) for read in windows)
 
 
 def _fill(start: int, size: int, enough: int) -> int:

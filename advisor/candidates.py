@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from advisor.assessment import MemoryEstimate, SpeedEstimate
 from advisor.estimate import Workload, speed_on
 from advisor.hardware import Machine
-from advisor.memory import Demand, Split, demand_of
+from advisor.memory import Footprint, Split, footprint_of
 from advisor.model import Artifact, Model, ModelKind
 from advisor.placement import estimate_memory, solve
 from advisor.plan import Rejection
@@ -30,7 +30,7 @@ class Option(NamedTuple):
     model: Model
     artifact: Artifact
     settings: Settings
-    demand: Demand
+    footprint: Footprint
     split: Split
     memory: MemoryEstimate
     speed: SpeedEstimate
@@ -128,13 +128,13 @@ def options(
     found: list[Option] = []
     nearest: Turned | None = None
     for artifact in files:
-        demand = demand_of(model.architecture, weights[artifact.quantization], settings)
-        split = solve(demand, machine)
+        footprint = footprint_of(model.architecture, weights[artifact.quantization], settings)
+        split = solve(footprint, machine)
         if split is None:
-            turned = too_large(demand, machine, artifact.quantization)
+            turned = too_large(footprint, machine, artifact.quantization)
             nearest = min((t for t in (nearest, turned) if t), key=lambda t: t.missing_bytes or 0)
             continue
-        option = _option(model, artifact, settings, demand, split, requirements, machine)
+        option = _option(model, artifact, settings, footprint, split, requirements, machine)
         if isinstance(option, Turned):
             return option
         found.append(option)
@@ -147,7 +147,7 @@ def _option(
     model: Model,
     artifact: Artifact,
     settings: Settings,
-    demand: Demand,
+    footprint: Footprint,
     split: Split,
     requirements: Requirements,
     machine: Machine,
@@ -156,7 +156,7 @@ def _option(
     workload = Workload(
         name=model.id,
         architecture=model.architecture,
-        weights=demand.weights,
+        weights=footprint.weights,
         quantization=artifact.quantization,
         settings=settings,
         n_params_active=model.n_params_active or model.n_params,
@@ -168,14 +168,14 @@ def _option(
     speed = speed_on(workload, split, machine)
     if speed is None:
         return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
-    memory = estimate_memory(demand, split, machine, "config-rules")
-    return Option(model, artifact, settings, demand, split, memory, speed)
+    memory = estimate_memory(footprint, split, machine, "config-rules")
+    return Option(model, artifact, settings, footprint, split, memory, speed)
 
 
-def too_large(demand: Demand, machine: Machine, quantization: str) -> Turned:
+def too_large(footprint: Footprint, machine: Machine, quantization: str) -> Turned:
     """What the machine lacks, counted over all its memory together."""
     everything_on_host = estimate_memory(
-        demand, Split(gpu_layers=(0,) * len(machine.gpus)), machine, "config-rules"
+        footprint, Split(gpu_layers=(0,) * len(machine.gpus)), machine, "config-rules"
     )
     need = everything_on_host.total_bytes
     room = machine.host_capacity_bytes

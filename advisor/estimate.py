@@ -8,7 +8,7 @@ from typing import Literal
 from advisor.assessment import MemoryEstimate, MemorySource, Placement, SpeedEstimate
 from advisor.hardware import Machine
 from advisor.loads import device_loads
-from advisor.memory import Demand, Split, demand_of
+from advisor.memory import Footprint, Split, footprint_of
 from advisor.model import Architecture
 from advisor.placement import estimate_memory, force, placement_of, solve
 from advisor.settings import Settings
@@ -55,9 +55,9 @@ class Workload(Value):
 def estimate_on(workload: Workload, machine: Machine, n_gpu_layers: int | None = None) -> Estimate:
     """Memory, speed and verdict; `n_gpu_layers` None lets the placement be solved."""
     arch, settings = workload.architecture, workload.settings
-    demand = demand_of(arch, workload.weights, settings)
-    split = _split(demand, machine, n_gpu_layers)
-    memory = estimate_memory(demand, split, machine, workload.source)
+    footprint = footprint_of(arch, workload.weights, settings)
+    split = _split(footprint, machine, n_gpu_layers)
+    memory = estimate_memory(footprint, split, machine, workload.source)
     return Estimate(
         model=workload.name,
         quantization=workload.quantization,
@@ -65,7 +65,7 @@ def estimate_on(workload: Workload, machine: Machine, n_gpu_layers: int | None =
         n_ctx=settings.n_ctx,
         n_seqs=settings.n_seqs,
         kv_type=settings.kv_type,
-        placement=placement_of(split, demand, machine),
+        placement=placement_of(split, footprint, machine),
         memory=memory,
         speed=speed_on(workload, split, machine) if memory.fits is not False else None,
         fits=memory.fits,
@@ -73,13 +73,13 @@ def estimate_on(workload: Workload, machine: Machine, n_gpu_layers: int | None =
     )
 
 
-def _split(demand: Demand, machine: Machine, n_gpu_layers: int | None) -> Split:
+def _split(footprint: Footprint, machine: Machine, n_gpu_layers: int | None) -> Split:
     """The placement asked for, the one that fits, or the one that shows best what is missing."""
     if not machine.gpus:
         return Split()
     if n_gpu_layers is not None:
-        return force(demand, machine, n_gpu_layers)
-    return solve(demand, machine) or force(demand, machine, demand.n_layers + 1)
+        return force(footprint, machine, n_gpu_layers)
+    return solve(footprint, machine) or force(footprint, machine, footprint.n_layers + 1)
 
 
 def speed_on(workload: Workload, split: Split, machine: Machine) -> SpeedEstimate | None:

@@ -257,7 +257,7 @@ def shares(split: Split, n_layers: int) -> tuple[tuple[Share | None, ...], Share
     return tuple(gpus), host
 
 
-class Demand(Value):
+class Footprint(Value):
     """Everything about a model under one setting that does not depend on where its layers go."""
 
     weights: Weights
@@ -284,9 +284,9 @@ class Demand(Value):
         return self.weights.layers[layer] + experts + cache
 
 
-def demand_of(arch: Architecture, weights: Weights, settings: Settings) -> Demand:
+def footprint_of(arch: Architecture, weights: Weights, settings: Settings) -> Footprint:
     """What a model needs under one setting."""
-    return Demand(
+    return Footprint(
         weights=weights,
         kv_cache_bytes=kv_cache_bytes(arch, settings),
         recurrent_bytes=recurrent_bytes(arch, settings),
@@ -295,10 +295,10 @@ def demand_of(arch: Architecture, weights: Weights, settings: Settings) -> Deman
     )
 
 
-def allocate(demand: Demand, split: Split) -> tuple[tuple[Buffers, ...], Buffers]:
+def allocate(footprint: Footprint, split: Split) -> tuple[tuple[Buffers, ...], Buffers]:
     """The buffers on every GPU of the split, and on the host."""
-    on_gpus, on_host = shares(split, demand.n_layers)
-    weights, graph = demand.weights, demand.graph
+    on_gpus, on_host = shares(split, footprint.n_layers)
+    weights, graph = footprint.weights, footprint.graph
     used = [share for share in on_gpus if share]
     offloaded = bool(used) and on_host.stop == 0 and not split.n_cpu_moe
     is_pipeline = offloaded and len(used) > 1
@@ -306,8 +306,8 @@ def allocate(demand: Demand, split: Split) -> tuple[tuple[Buffers, ...], Buffers
     def buffers(share: Share, weights_bytes: int, compute: int, output: int = 0) -> Buffers:
         return Buffers(
             weights_bytes=weights_bytes,
-            kv_cache_bytes=sum(demand.kv_cache_bytes[share.first : share.stop]),
-            recurrent_bytes=sum(demand.recurrent_bytes[share.first : share.stop]),
+            kv_cache_bytes=sum(footprint.kv_cache_bytes[share.first : share.stop]),
+            recurrent_bytes=sum(footprint.recurrent_bytes[share.first : share.stop]),
             compute_bytes=compute,
             output_bytes=output,
         )
@@ -332,8 +332,8 @@ def allocate(demand: Demand, split: Split) -> tuple[tuple[Buffers, ...], Buffers
         compute = graph.host_of_offload
     else:
         compute = max(graph.host_of_offload, graph.layers_on_host)
-    host_weights = _host_weights(weights, split, on_host, demand.n_layers)
-    return gpus, buffers(on_host, host_weights, compute, demand.output_bytes)
+    host_weights = _host_weights(weights, split, on_host, footprint.n_layers)
+    return gpus, buffers(on_host, host_weights, compute, footprint.output_bytes)
 
 
 def _gpu_weights(weights: Weights, split: Split, share: Share) -> int:

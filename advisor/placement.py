@@ -17,7 +17,7 @@ from advisor.memory import (
     GPU_OVERHEAD_BYTES,
     HOST_OVERHEAD_BYTES,
     Buffers,
-    Demand,
+    Footprint,
     Split,
     allocate,
 )
@@ -26,10 +26,10 @@ HOST_NAME: Final = "CPU"
 
 
 def estimate_memory(
-    demand: Demand, split: Split, machine: Machine, source: MemorySource
+    footprint: Footprint, split: Split, machine: Machine, source: MemorySource
 ) -> MemoryEstimate:
     """What every device of `machine` must hold under that split, against its capacity."""
-    gpu_buffers, host_buffers = allocate(demand, split)
+    gpu_buffers, host_buffers = allocate(footprint, split)
     gpus = [_gpu_memory(gpu, part) for gpu, part in zip(machine.gpus, _padded(gpu_buffers, machine), strict=True)]
     capacity = host_capacity(machine, sum(row.total_bytes for row in gpus if machine.unified))
     host = DeviceMemory(
@@ -70,30 +70,30 @@ def host_capacity(machine: Machine, used_by_gpus: int) -> int:
     return max(0, machine.host_capacity_bytes - used_by_gpus)
 
 
-def solve(demand: Demand, machine: Machine) -> Split | None:
+def solve(footprint: Footprint, machine: Machine) -> Split | None:
     """The fastest kind of split that fits; None when none does.
 
     In order: everything on as few GPUs as hold it; experts of as few layers as possible on the host; as many
     layers as possible on the GPUs; everything on the host.
     """
-    for split in _ladder(demand, machine):
-        if split is not None and estimate_memory(demand, split, machine, "config-rules").fits:
+    for split in _ladder(footprint, machine):
+        if split is not None and estimate_memory(footprint, split, machine, "config-rules").fits:
             return split
     return None
 
 
-def _ladder(demand: Demand, machine: Machine) -> Iterator[Split | None]:
-    everything = demand.n_layers + 1
+def _ladder(footprint: Footprint, machine: Machine) -> Iterator[Split | None]:
+    everything = footprint.n_layers + 1
     for gpus in _gpu_sets(machine):
-        yield distribute(demand, machine, gpus, everything, 0)
+        yield distribute(footprint, machine, gpus, everything, 0)
     if machine.gpus:
         all_gpus = tuple(range(len(machine.gpus)))
-        if demand.has_experts:
+        if footprint.has_experts:
             yield _first_fit(
-                1, demand.n_layers, lambda n: distribute(demand, machine, all_gpus, everything, n)
+                1, footprint.n_layers, lambda n: distribute(footprint, machine, all_gpus, everything, n)
             )
         yield _first_fit(
-            1, demand.n_layers, lambda n: distribute(demand, machine, all_gpus, everything - n, 0)
+            1, footprint.n_layers, lambda n: distribute(footprint, machine, all_gpus, everything - n, 0)
         )
     yield Split(gpu_layers=(0,) * len(machine.gpus))
 
@@ -119,15 +119,15 @@ def _first_fit(low: int, high: int, attempt: Callable[[int], Split | None]) -> S
 
 
 def distribute(
-    demand: Demand, machine: Machine, gpus: Sequence[int], n_gpu_layers: int, n_cpu_moe: int
+    footprint: Footprint, machine: Machine, gpus: Sequence[int], n_gpu_layers: int, n_cpu_moe: int
 ) -> Split | None:
     """Spread the last `n_gpu_layers` layers over the GPUs with those indices, each filled to the same share.
 
     None when they do not fit. The parts are contiguous; the last GPU holds the output layer.
     """
-    first = demand.n_layers + 1 - n_gpu_layers
-    sizes = [demand.layer_bytes(i, n_cpu_moe) for i in range(first, demand.n_layers + 1)]
-    rooms = [_room(demand, machine.gpus[i], is_last=i == gpus[-1], n_gpus=len(gpus)) for i in gpus]
+    first = footprint.n_layers + 1 - n_gpu_layers
+    sizes = [footprint.layer_bytes(i, n_cpu_moe) for i in range(first, footprint.n_layers + 1)]
+    rooms = [_room(footprint, machine.gpus[i], is_last=i == gpus[-1], n_gpus=len(gpus)) for i in gpus]
     counts = _fill(sizes, rooms)
     if counts is None:
         return None
@@ -137,21 +137,21 @@ def distribute(
     return Split(gpu_layers=tuple(layers), n_cpu_moe=n_cpu_moe)
 
 
-def _room(demand: Demand, gpu: Gpu, *, is_last: bool, n_gpus: int) -> int:
+def _room(footprint: Footprint, gpu: Gpu, *, is_last: bool, n_gpus: int) -> int:
     """Bytes that layers may take on a GPU, its fixed costs set aside."""
-    graph = demand.graph
+    graph = footprint.graph
     if n_gpus > 1:
         compute = graph.pipeline_device(is_first=False, has_output=is_last)
     else:
         compute = graph.device(has_output=is_last)
-    fixed = compute + gpu_overhead(gpu) + GPU_MARGIN_BYTES + demand.weights.rope_bytes
+    fixed = compute + gpu_overhead(gpu) + GPU_MARGIN_BYTES + footprint.weights.rope_bytes
     return gpu.capacity_bytes - fixed
 
 
-def force(demand: Demand, machine: Machine, n_gpu_layers: int) -> Split:
+def force(footprint: Footprint, machine: Machine, n_gpu_layers: int) -> Split:
     """The last `n_gpu_layers` layers on the GPUs whether they fit or not, each GPU over-filled alike."""
-    first = max(0, demand.n_layers + 1 - n_gpu_layers)
-    sizes = [demand.layer_bytes(i, 0) for i in range(first, demand.n_layers + 1)]
+    first = max(0, footprint.n_layers + 1 - n_gpu_layers)
+    sizes = [footprint.layer_bytes(i, 0) for i in range(first, footprint.n_layers + 1)]
     rooms = [max(1, gpu.capacity_bytes) for gpu in machine.gpus]
     share = 1.0
     while (counts := _greedy(sizes, rooms, share)) is None:
@@ -195,12 +195,12 @@ def _greedy(sizes: Sequence[int], rooms: Sequence[int], share: float) -> list[in
     return counts
 
 
-def placement_of(split: Split, demand: Demand, machine: Machine) -> Placement:
+def placement_of(split: Split, footprint: Footprint, machine: Machine) -> Placement:
     """The split in the words of a plan."""
     used = tuple(
         gpu.name for gpu, n in zip(machine.gpus, split.gpu_layers, strict=False) if n
     )
-    on_host = split.n_gpu_layers <= demand.n_layers or split.n_cpu_moe > 0
+    on_host = split.n_gpu_layers <= footprint.n_layers or split.n_cpu_moe > 0
     return Placement(
         n_gpu_layers=split.n_gpu_layers,
         n_cpu_moe=split.n_cpu_moe or None,

@@ -78,17 +78,21 @@ def compare_costs(
     prices = api_prices(apis or defaults.get(kind, ()), demand, catalog)
     local = None
     if plan is not None:
-        choice = chosen(plan)
-        local = LocalSide(
-            machine=plan.machine.title,
-            model=f"{choice.name} {choice.quantization}",
-            n_ctx=choice.n_ctx,
-            speed=choice.speed,
-            terms=machine_terms(plan.machine, choice, catalog, region, given),
-        )
-        hosted = hosted_price(choice.model, demand, catalog)
+        local = _local_side(plan, catalog, region, given)
+        hosted = hosted_price(chosen(plan).model, demand, catalog)
         prices = (*prices, hosted) if hosted else prices
     return compare(demand, prices, local, stated=demand_given.keys(), sources=_sources(catalog))
+
+
+def _local_side(plan: Recommendation, catalog: CostCatalog, region: Region, given: Given) -> LocalSide:
+    choice = chosen(plan)
+    return LocalSide(
+        machine=plan.machine.title,
+        model=f"{choice.name} {choice.quantization}",
+        n_ctx=choice.n_ctx,
+        speed=choice.speed,
+        terms=machine_terms(plan.machine, choice, catalog, region, given),
+    )
 
 
 def api_prices(names: Iterable[str], demand: Demand, catalog: CostCatalog) -> tuple[ApiPrice, ...]:

@@ -53,44 +53,46 @@ class Band(NamedTuple):
 # By compute capability for NVIDIA: the kernels bind older and HBM parts before their memory does. Not by
 # quantization: on GPUs F16, 8 and 4 bits differ by less than the sources do.
 RATES: Final[Mapping[str, Rates]] = {
-    "nvidia": Rates(0.74, 0.26, 5.1e-5, 0.0, 0.39),
-    "nvidia 6.0": Rates(0.33, 0.26, 5.1e-5, 0.0, 0.69),
-    "nvidia 6.1": Rates(0.60, 0.26, 5.1e-5, 0.0, None),
-    "nvidia 7.5": Rates(0.74, 0.26, 5.1e-5, 0.0, 0.42),
-    "nvidia 8.0": Rates(0.49, 0.26, 5.1e-5, 0.0, 0.30),
-    "nvidia 8.6": Rates(0.80, 0.26, 5.1e-5, 0.0, 0.45),
-    "nvidia 8.9": Rates(0.92, 0.26, 5.1e-5, 0.0, 0.38),
-    "nvidia 9.0": Rates(0.57, 0.26, 5.1e-5, 0.0, 0.15),
-    "nvidia 12.0": Rates(0.95, 0.26, 5.1e-5, 0.0, 0.69),
-    "nvidia unified": Rates(0.67, 0.26, 5.1e-5, 0.0, 0.85),
-    "amd": Rates(0.95, 0.68, 8.1e-5, 1.5e-3, 0.46),
-    "amd unified": Rates(0.83, 0.68, 7.4e-5, 1.5e-3, 0.27),
-    "apple": Rates(0.91, 0.10, 1.4e-4, 5e-4, 0.73),
-    "mlx": Rates(0.80, 0.50, 3e-5, 5e-4, 0.90),
-    "intel": Rates(0.60, 0.40, 8e-5, 1.5e-3, 0.41),
-    "cpu": Rates(0.80, 0.60, 1e-4, 0.0, None),
-    "vllm": Rates(0.80, 0.60, 4e-5, 0.0, 0.45),
+    "nvidia": Rates(0.81, 0.24, 5.1e-5, 0.0, 0.39),  # generation not known
+    "nvidia 6.0": Rates(0.35, 0.24, 5.1e-5, 0.0, 0.69),
+    "nvidia 6.1": Rates(0.60, 0.24, 5.1e-5, 0.0, None),
+    "nvidia 7.5": Rates(0.74, 0.24, 5.1e-5, 0.0, 0.41),
+    "nvidia 8.0": Rates(0.49, 0.24, 5.1e-5, 0.0, 0.30),
+    "nvidia 8.6": Rates(0.80, 0.24, 5.1e-5, 0.0, 0.43),
+    "nvidia 8.9": Rates(0.92, 0.24, 5.1e-5, 0.0, 0.38),
+    "nvidia 9.0": Rates(0.57, 0.24, 5.1e-5, 0.0, 0.16),
+    "nvidia 12.0": Rates(0.95, 0.24, 5.1e-5, 0.0, 0.61),
+    "nvidia unified": Rates(0.67, 0.24, 5.1e-5, 0.0, 0.83),
+    "amd": Rates(0.95, 0.70, 5.8e-5, 2.1e-3, 0.44),
+    "amd unified": Rates(0.87, 0.70, 1.0e-4, 2.1e-3, 0.28),
+    "apple": Rates(0.94, 0.10, 1.7e-4, 0.0, 0.76),
+    "mlx": Rates(0.89, 0.50, 6.5e-5, 5.0e-4, 0.96),
+    "intel": Rates(0.81, 0.40, 8.0e-5, 1.5e-3, 0.39),
+    "cpu": Rates(0.74, 0.60, 1.0e-4, 0.0, None),
+    "vllm": Rates(0.81, 0.60, 4.0e-5, 0.0, 0.45),
 }
 
 BANDS: Final[Mapping[str, Band]] = {
-    "one NVIDIA GPU": Band(0.87, 1.13, 193),
-    "mixtures of experts on one GPU": Band(0.8, 1.2, 1),
-    "several GPUs": Band(0.8, 1.2, 1),
-    "AMD GPUs": Band(0.8, 1.2, 1),
-    "Apple GPUs": Band(0.8, 1.2, 1),
-    "other GPUs": Band(0.6, 1.4, 1),
-    "CPUs": Band(0.7, 1.3, 1),
-    "GPU and CPU together": Band(0.55, 1.4, 0),
-    "vLLM": Band(0.6, 1.4, 1),
+    "one NVIDIA GPU": Band(0.75, 1.15, 191),
+    "mixtures of experts on one GPU": Band(0.63, 1.30, 130),
+    "several GPUs": Band(0.75, 1.11, 146),
+    "AMD GPUs": Band(0.75, 1.23, 72),
+    "Apple GPUs": Band(0.79, 1.11, 63),
+    "other GPUs": Band(0.51, 1.85, 5),
+    "CPUs": Band(0.77, 1.33, 36),
+    "vLLM": Band(0.77, 1.30, 17),
+    "GPU and CPU together": Band(0.55, 1.40, 0),
 }
 
-MOE_PREFILL: Final = 0.41
+MOE_PREFILL: Final = 0.53
 """Of a dense model's share of the FP16 rate on prompts: each expert sees few of a batch's tokens."""
-PREFILL_CACHE_FLOPS: Final = 15
+PREFILL_CACHE_FLOPS: Final = 14
 """Operations by which a prompt token attends to one byte of cache: the query heads that share a KV head
 (4 to 8), times what the attention kernels fall short of the matrix ones."""
-SPLIT_LAYER_S: Final = 3.5e-5
+SPLIT_LAYER_S: Final = 4.5e-5
 """Added a layer where GPUs share the layers: llama.cpp then launches kernels singly, without CUDA graphs."""
+PIPELINE_GPUS: Final = 2
+"""GPUs of a split that are busy at once on a long prompt: 1.0 to 2.2 on 2 to 8 of them (2024-05)."""
 ALL_REDUCE_S: Final[Mapping[Link, float]] = {"nvlink": 8e-6, "pcie": 1e-4}
 """Tensor parallel, a layer and device: two all-reduces (vLLM: 8 × H200, 2025-05; 2 to 8 cards, 2023-10)."""
 MEASURED_BANDWIDTH: Final = 2_040 * GB
@@ -208,8 +210,8 @@ class Work(NamedTuple):
 
     @property
     def is_split(self) -> bool:
-        """Whether GPUs share the layers, each its own."""
-        return len(self.gpus) > 1 and self.tensor_parallel == 1
+        """Whether several GPUs have the layers, each its own, and the host has none."""
+        return 1 < len(self.gpus) == len(self.loads) and self.tensor_parallel == 1
 
     def rates(self, load: DeviceLoad) -> Rates:
         """What the engine reaches on a device."""
@@ -242,8 +244,11 @@ class Work(NamedTuple):
         times = [self._device_prompt_s(load, n_tokens, depth) for load in self.loads]
         if not times or None in times:
             return None
-        links_s = self._links_s() * ceil(n_tokens / N_UBATCH)
-        return sum(t for t in times if t is not None) / self.tensor_parallel + links_s
+        n_graphs = ceil(n_tokens / N_UBATCH)
+        n_busy = PIPELINE_GPUS if self.is_split else 1
+        overlap = (n_graphs + n_busy - 1) / (n_graphs * n_busy)
+        device_s = sum(t for t in times if t is not None) / self.tensor_parallel * overlap
+        return device_s + self._links_s() * n_graphs
 
     def band(self) -> tuple[str, Band]:
         """The kind of placement whose measurements tell how far off this may be."""

@@ -11,7 +11,7 @@ from advisor.memory import (
     Buffers,
     Split,
     allocate,
-    demand_of,
+    footprint_of,
     kv_cache_bytes,
     output_bytes,
     recurrent_bytes,
@@ -72,8 +72,8 @@ def test_output_is_a_row_of_logits_a_sequence() -> None:
 
 def on_host(name: str, quantization: str, **settings: Any) -> Buffers:
     arch = architecture(name)
-    demand = demand_of(arch, weights_by_rule(arch, quantization), Settings(**settings))
-    return allocate(demand, Split())[1]
+    footprint = footprint_of(arch, weights_by_rule(arch, quantization), Settings(**settings))
+    return allocate(footprint, Split())[1]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_compute_buffer(name: str, settings: dict[str, Any], mib: float) -> None
 
 def offload(name: str, *gpu_layers: int, n_cpu_moe: int = 0) -> tuple[tuple[Buffers, ...], Buffers]:
     arch = architecture(name)
-    demand = demand_of(arch, weights_by_rule(arch, "Q4_K_M"), Settings(n_ctx=8192))
-    return allocate(demand, Split(gpu_layers=gpu_layers, n_cpu_moe=n_cpu_moe))
+    footprint = footprint_of(arch, weights_by_rule(arch, "Q4_K_M"), Settings(n_ctx=8192))
+    return allocate(footprint, Split(gpu_layers=gpu_layers, n_cpu_moe=n_cpu_moe))
 
 
 def test_everything_on_one_gpu_leaves_the_embedding_on_the_host() -> None:

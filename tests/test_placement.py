@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.hardware import Cpu, Gpu, Host, HostMemory, Machine
-from advisor.memory import Demand, Split, demand_of
+from advisor.memory import Footprint, Split, footprint_of
 from advisor.placement import distribute, estimate_memory, force, placement_of, solve
 from advisor.settings import Settings
 from advisor.units import GIB
@@ -32,12 +32,12 @@ def machine(*vram_gib: float, ram_gib: float = 32, unified: bool = False) -> Mac
     return Machine(host=Host(os="linux", cpu=Cpu(), memory=memory), gpus=gpus)
 
 
-def demand(name: str, quantization: str = "Q4_K_M", **settings: int) -> Demand:
+def footprint(name: str, quantization: str = "Q4_K_M", **settings: int) -> Footprint:
     arch = architecture(name)
-    return demand_of(arch, weights_by_rule(arch, quantization), Settings(**{"n_ctx": 8192, **settings}))
+    return footprint_of(arch, weights_by_rule(arch, quantization), Settings(**{"n_ctx": 8192, **settings}))
 
 
-LLAMA_8B, QWEN_30B, LLAMA_70B = demand("llama-3.1-8b"), demand("qwen3-30b-a3b"), demand("llama-3.1-70b")
+LLAMA_8B, QWEN_30B, LLAMA_70B = footprint("llama-3.1-8b"), footprint("qwen3-30b-a3b"), footprint("llama-3.1-70b")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ LLAMA_8B, QWEN_30B, LLAMA_70B = demand("llama-3.1-8b"), demand("qwen3-30b-a3b"),
         pytest.param(LLAMA_70B, machine(8, ram_gib=16), None, id="nowhere"),
     ],
 )
-def test_solve(needs: Demand, where: Machine, expected: Split | None) -> None:
+def test_solve(needs: Footprint, where: Machine, expected: Split | None) -> None:
     assert solve(needs, where) == expected
 
 
@@ -76,10 +76,10 @@ def test_a_dense_model_puts_as_many_layers_on_the_gpu_as_fit() -> None:
 
 def test_unlike_gpus_are_filled_alike() -> None:
     where = machine(24, 16, ram_gib=64)
-    split = solve(demand("qwen3-30b-a3b", "Q8_0"), where)
+    split = solve(footprint("qwen3-30b-a3b", "Q8_0"), where)
     assert split is not None
     assert split.n_gpu_layers == 49
-    memory = estimate_memory(demand("qwen3-30b-a3b", "Q8_0"), split, where, "config-rules")
+    memory = estimate_memory(footprint("qwen3-30b-a3b", "Q8_0"), split, where, "config-rules")
     shares = [d.total_bytes / (d.capacity_bytes or 1) for d in memory.devices if d.kind == "gpu"]
     assert abs(shares[0] - shares[1]) < 0.1
 
@@ -104,7 +104,7 @@ def test_every_gpu_has_an_entry_and_unused_ones_cost_nothing() -> None:
     st.lists(st.floats(0.5, 80), max_size=4),
     st.floats(1, 128),
 )
-def test_what_is_solved_fits(needs: Demand, vram: list[float], ram: float) -> None:
+def test_what_is_solved_fits(needs: Footprint, vram: list[float], ram: float) -> None:
     where = machine(*vram, ram_gib=ram)
     split = solve(needs, where)
     if split is None:

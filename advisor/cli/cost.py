@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from advisor.cost import CostComparison
 from advisor.demand import Demand
 from advisor.machine_cost import Given, Region
 from advisor.output import write_whole
@@ -96,20 +97,24 @@ def command(
     out: Path | None,
     force: bool,
     as_json: bool,
-    **answers: Any,
+    **more: Any,
 ) -> None:
     """Compare the cost of running PLAN, as recommend --save wrote it, with APIs, a purchase and rent.
 
     Without PLAN the APIs alone are compared.
     """
-    stated = {name: value for name, value in answers.items() if value is not None}
+    stated = {name: value for name, value in more.items() if value is not None}
     comparison = compare_costs(
         read_plan(plan) if plan else None,
-        demand_given={name: value for name, value in stated.items() if name in Demand.model_fields},
+        demand_given={name: stated[name] for name in stated if name in Demand.model_fields},
         apis=apis,
         region=region,
-        given=Given(**{name: value for name, value in stated.items() if name in Given.model_fields}),
+        given=Given(**{name: stated[name] for name in stated if name in Given.model_fields}),
     )
+    _deliver(comparison, out, force=force, as_json=as_json)
+
+
+def _deliver(comparison: CostComparison, out: Path | None, *, force: bool, as_json: bool) -> None:
     if out:
         write_whole(out, cost_report(comparison), force=force)
         click.echo(f"Wrote {out}", err=True)

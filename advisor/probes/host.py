@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -93,8 +94,8 @@ ARM_CORES: Final = {
 
 CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv")
 """What Docker and Podman leave in the root of their containers."""
-CONTAINER_GROUPS: Final = ("docker", "containerd", "kubepods", "libpod", "lxc", "garden")
-"""Parts of the control group's path that container runtimes write."""
+CONTAINER_GROUP: Final = re.compile(r"/(docker[-/]|cri-containerd[-:]|kubepods[./]|libpod[-_]|lxc[./])")
+"""What container runtimes write into a control group's path; /system.slice/docker.service is the daemon."""
 CONTAINER_VARIABLES: Final = ("container", "KUBERNETES_SERVICE_HOST")
 """Set by systemd-nspawn, Podman and LXC; set by Kubernetes."""
 
@@ -201,7 +202,7 @@ def linux_features(processors: tuple[dict[str, str], ...]) -> tuple[str, ...]:
 
 
 def parse_sysctl(text: str) -> dict[str, str]:
-    """sysctl's lines of "key: value"."""
+    """Split sysctl's lines of "key: value"."""
     pairs = (line.partition(":") for line in text.splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}
 
@@ -286,8 +287,7 @@ def in_container(root: Path, environ: Mapping[str, str]) -> bool:
         return True
     if any(environ.get(name) for name in CONTAINER_VARIABLES):
         return True
-    groups = _text(root / "proc/self/cgroup")
-    return any(f"/{name}" in groups for name in CONTAINER_GROUPS)
+    return CONTAINER_GROUP.search(_text(root / "proc/self/cgroup")) is not None
 
 
 def _text(path: Path) -> str:

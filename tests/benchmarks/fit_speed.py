@@ -28,6 +28,9 @@ MOST: Final = 0.95
 """No kernel reads faster than this share of the bandwidth."""
 LEAST: Final = 1e-7
 """Parameters are searched by their logarithm; seconds below this are none."""
+MANY_ROWS: Final = 30
+THIN_SPREAD: Final = 1.3
+"""With fewer rows than that, a band reaches at least this factor to both sides."""
 FAMILIES: Final = {
     "nvidia": ("NVIDIA",),
     "amd": ("AMD", "AMD unified"),
@@ -59,15 +62,15 @@ def decode_ratio(row: Row, table: Mapping[str, Rates]) -> float:
     work = row.work._replace(table=table)
     seconds = work.decode_s(row.n_seqs)
     assert seconds is not None
-    if row.aggregate:  # what a server put out while it read the prompts as well
-        prompts_s = work.prompt_s(row.prompt_tokens or 0, row.depth) or 0.0
+    if row.aggregate and row.prompt_tokens:  # what a server put out while it read the prompts as well
+        prompts_s = work.prompt_s(row.prompt_tokens, row.depth) or 0.0
         seconds = seconds / row.n_seqs + prompts_s / row.gen_tokens
     return row.tokens_per_s * seconds
 
 
 def prefill_ratio(row: Row, table: Mapping[str, Rates]) -> float | None:
     """Measured over estimated prompt tokens/s; None where no compute rate is known."""
-    work = row.work._replace(table=table)
+    work = row.prompt_work._replace(table=table)
     n_tokens = row.prompt_tokens or 512
     alone = work.prompt_s(n_tokens, row.depth)
     if alone is None or row.prefill_tokens_per_s is None:
@@ -224,8 +227,9 @@ def held_out(found: Sequence[Row], table: Table) -> list[tuple[Row, float]]:
 def band(ratios: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Tenth and ninetieth percentile of (ratio, weight), farther from 1 the fewer there are."""
     wider = 1 + 1 / sqrt(len(ratios))
+    least = 1.05 if len(ratios) >= MANY_ROWS else THIN_SPREAD
     low, high = (_percentile(ratios, share) for share in (0.1, 0.9))
-    return min(low, 0.95) ** wider, max(high, 1.05) ** wider
+    return min(low**wider, 1 / least), max(high**wider, least)
 
 
 def _percentile(ratios: Sequence[tuple[float, float]], share: float) -> float:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from advisor.hf_config import architecture_of
-from advisor.memory import Buffers, Demand, Split, allocate, demand_of
+from advisor.memory import Buffers, Footprint, Split, allocate, footprint_of
 from advisor.model import Architecture
 from advisor.settings import Settings
 from advisor.weights import Weights, weights_by_rule
@@ -71,9 +71,9 @@ class Configs:
     def weights(self, model: str, quantization: str) -> Weights:
         return weights_by_rule(self.architecture(model), QUANTIZATIONS.get(quantization, quantization))
 
-    def demand(self, row: dict[str, str]) -> Demand:
+    def footprint(self, row: dict[str, str]) -> Footprint:
         arch = self.architecture(row["model"])
-        return demand_of(arch, self.weights(row["model"], row["quant"]), settings_of(row, arch))
+        return footprint_of(arch, self.weights(row["model"], row["quant"]), settings_of(row, arch))
 
 
 def is_plain(row: dict[str, str]) -> bool:
@@ -86,7 +86,7 @@ def host_rows(path: Path, configs: Configs) -> Iterator[Row | None]:
             if "use_extra_bufts" in row["note"]:
                 yield None
                 continue
-            _, host = allocate(configs.demand(row), Split())
+            _, host = allocate(configs.footprint(row), Split())
             yield Row(
                 row["arch"],
                 {
@@ -103,7 +103,7 @@ def host_rows(path: Path, configs: Configs) -> Iterator[Row | None]:
 def device_rows(path: Path, configs: Configs) -> Iterator[Row]:
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            (gpu,), host = allocate(configs.demand(row), Split(gpu_layers=(int(row["n_gpu_layers"]),)))
+            (gpu,), host = allocate(configs.footprint(row), Split(gpu_layers=(int(row["n_gpu_layers"]),)))
             yield Row(
                 row["arch"],
                 {
@@ -128,7 +128,9 @@ def print_table(title: str, rows: list[Row | None]) -> None:
             by_family[row.family].append(row)
     left_out = sum(row is None for row in rows)
     print(f"\n{title}: {len(rows) - left_out} rows, {left_out} repacked ones left out")
-    print(f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute ±5 %':>13}{'worst total':>13}{'plain':>9}")
+    print(
+        f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute ±5 %':>13}{'worst total':>13}{'plain':>9}"
+    )
     for family, group in sorted(by_family.items()):
         wrong = {
             part: sum(row.exact[part][0] != row.exact[part][1] for row in group) for part in group[0].exact
@@ -137,7 +139,9 @@ def print_table(title: str, rows: list[Row | None]) -> None:
         near = sum(abs(row.compute[0] / max(1, row.compute[1]) - 1) <= 0.05 for row in group)
         worst = max((total_error(row) for row in group), key=abs)
         plain = max((total_error(row) for row in group if row.plain), key=abs, default=0.0)
-        print(f"{family:16}{len(group):6}  {inexact:34}{near / len(group):>13.0%}{worst:>+13.2%}{plain:>+9.2%}")
+        print(
+            f"{family:16}{len(group):6}  {inexact:34}{near / len(group):>13.0%}{worst:>+13.2%}{plain:>+9.2%}"
+        )
 
 
 def total_error(row: Row) -> float:
@@ -155,7 +159,9 @@ def main() -> None:
     if truth:
         configs = Configs(truth / "configs.json")
         print_table("memory.csv, host", list(host_rows(truth / "memory.csv", configs)))
-        print_table("gpu_full_offload.csv, one GPU", list(device_rows(truth / "gpu_full_offload.csv", configs)))
+        print_table(
+            "gpu_full_offload.csv, one GPU", list(device_rows(truth / "gpu_full_offload.csv", configs))
+        )
 
 
 if __name__ == "__main__":

@@ -95,6 +95,8 @@ class Row:
     quantization: str
     source: str
     work: Work
+    prompt_work: Work
+    """The same with the cores that read the prompt, where others decoded."""
     n_seqs: int
     depth: int
     prompt_tokens: int | None
@@ -243,6 +245,7 @@ def _row(raw: dict[str, str], spec: dict[str, str], shape: _Shape, size_gib: flo
         quantization=raw["quant"],
         source=raw["source"],
         work=work,
+        prompt_work=work._replace(loads=tuple(_with_cores(load, raw["device"]) for load in work.loads)),
         n_seqs=int(raw["concurrency"]),
         depth=int(depth),
         prompt_tokens=int(raw["prompt_len"]) if raw["prompt_len"] else None,
@@ -282,6 +285,10 @@ def _group(raw: dict[str, str], work: Work) -> str:
 
 def _on_cpu(raw: dict[str, str]) -> bool:
     return "CPU" in raw["device"] or raw["backend"].endswith("CPU") or raw["note"].startswith("CPU;")
+
+
+def _with_cores(load: DeviceLoad, device: str) -> DeviceLoad:
+    return load.model_copy(update={"physical_cores": CORES.get(device, load.physical_cores)})
 
 
 def _cores(raw: dict[str, str]) -> int | None:

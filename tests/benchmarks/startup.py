@@ -60,7 +60,9 @@ def main() -> None:
         seconds(arguments)  # byte code and caches, as on an installed machine
         times = sorted(seconds(arguments) for _ in range(runs))
         against = f"  goal {goal:.2f} s" if goal else ""
-        print(f"{title:34} median {statistics.median(times):.3f} s  ({times[0]:.3f} to {times[-1]:.3f}){against}")
+        print(
+            f"{title:34} median {statistics.median(times):.3f} s  ({times[0]:.3f} to {times[-1]:.3f}){against}"
+        )
         shares = import_shares(arguments)
         total = sum(ms for _, ms in shares)
         row = ", ".join(f"{name} {ms:.0f}" for name, ms in shares[:TOP])

@@ -1,0 +1,187 @@
+"""NVIDIA GPUs, through the driver's own library (NVML).
+
+Nothing here may stop the program: a driver that is missing or broken, or a card that fails while it is
+read, becomes a note; the other cards are read all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, TypeVar
+
+from advisor.errors import ProbeError
+from advisor.hardware import Gpu, HostMemory
+from advisor.probes.pci import display_vendors
+from advisor.value import Value
+
+T = TypeVar("T")
+
+HIDING_VARIABLES: Final = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+"""Variables that hide cards from CUDA programs, or from a container, but not from the driver's library."""
+
+
+class NvidiaReading(Value):
+    """What the driver told, and what it did not."""
+
+    gpus: tuple[Gpu, ...] = ()
+    interconnect: str | None = None
+    """The slowest link that all cards have: "nvlink" or "pcie 4.0 x16"; None for a single one."""
+    notes: tuple[str, ...] = ()
+
+
+def read_nvidia(nvml: ModuleType, root: Path, memory: HostMemory) -> NvidiaReading:
+    """Read all NVIDIA GPUs.
+
+    nvml: the `pynvml` module. root: "/", or a recorded tree, to look for cards without a driver.
+    memory: the host's, which a GPU without memory of its own shares.
+    """
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError as error:
+        return NvidiaReading(notes=tuple(_why_no_driver(nvml, error, root)))
+    try:
+        return _read_cards(nvml, memory)
+    except nvml.NVMLError as error:
+        return NvidiaReading(notes=(f"The NVIDIA driver does not list its GPUs ({error}).",))
+    finally:
+        _optional(nvml, nvml.nvmlShutdown)
+
+
+def has_card(root: Path) -> bool:
+    """Whether an NVIDIA card is in the machine, be there a driver or not."""
+    return "nvidia" in display_vendors(root) or any(root.glob("dev/nvidia[0-9]*"))
+
+
+def _why_no_driver(nvml: ModuleType, error: Exception, root: Path) -> Iterator[str]:
+    if isinstance(error, nvml.NVMLError_LibRmVersionMismatch):
+        yield (
+            "The NVIDIA driver in the kernel and its library are of different versions, as after an update:"
+            " restart the machine, and its GPUs can be read."
+        )
+    elif isinstance(error, nvml.NVMLError_LibraryNotFound | nvml.NVMLError_DriverNotLoaded):
+        if has_card(root):
+            yield (
+                f"An NVIDIA card is there, but its driver is not ({error}): install or load the driver;"
+                " in a container, start it with --gpus all."
+            )
+    else:
+        yield f"The NVIDIA driver does not answer ({error}): nvidia-smi may tell more."
+
+
+def _read_cards(nvml: ModuleType, memory: HostMemory) -> NvidiaReading:
+    driver = _optional(nvml, nvml.nvmlSystemGetDriverVersion)
+    gpus: list[Gpu] = []
+    notes: list[str] = []
+    links: list[str | None] = []
+    for index in range(nvml.nvmlDeviceGetCount()):
+        try:
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            card = list(_devices(nvml, handle, memory))
+            links.append(_link(nvml, handle))
+        except (nvml.NVMLError, ProbeError) as error:
+            notes.append(f"GPU {index} could not be read and is left out: {error}.")
+            continue
+        if not card:
+            notes.append(f"GPU {index} is in MIG mode without a slice: make one, or turn MIG off.")
+        gpus += (gpu.model_copy(update={"index": len(gpus) + i, "driver": driver}) for i, gpu in enumerate(card))
+    if sum(gpu.mig for gpu in gpus) > 1:
+        notes.append("A CUDA program sees one MIG slice at a time: they do not add up.")
+    return NvidiaReading(gpus=tuple(gpus), interconnect=_slowest(links, gpus), notes=tuple(notes))
+
+
+def _devices(nvml: ModuleType, handle: Any, memory: HostMemory) -> Iterator[Gpu]:
+    """What can be used of a card: the card, or its MIG slices."""
+    mode = _optional(nvml, nvml.nvmlDeviceGetMigMode, handle)
+    if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
+        yield _card(nvml, handle, memory)
+        return
+    capability = _capability(nvml, handle)
+    for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        piece = _optional(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index)
+        if piece is not None:
+            yield _slice(nvml, piece, capability)
+
+
+def _card(nvml: ModuleType, handle: Any, memory: HostMemory) -> Gpu:
+    name = nvml.nvmlDeviceGetName(handle)
+    capability = _capability(nvml, handle)
+    try:
+        info = nvml.nvmlDeviceGetMemoryInfo(handle)
+    except nvml.NVMLError_NotSupported:
+        info = None
+    if info is None or info.total == 0:
+        # GB10 and Jetson have no memory of their own, and their driver says so in one of these ways.
+        return Gpu(
+            index=0,
+            name=name,
+            vendor="nvidia",
+            vram_bytes=memory.total_bytes,
+            free_bytes=memory.available_bytes,
+            compute_capability=capability,
+            memory="unified",
+        )
+    return Gpu(
+        index=0,
+        name=name,
+        vendor="nvidia",
+        vram_bytes=info.total,
+        free_bytes=info.free,
+        compute_capability=capability,
+    )
+
+
+def _slice(nvml: ModuleType, handle: Any, capability: str | None) -> Gpu:
+    info = nvml.nvmlDeviceGetMemoryInfo(handle)
+    return Gpu(
+        index=0,
+        name=nvml.nvmlDeviceGetName(handle),
+        vendor="nvidia",
+        vram_bytes=info.total,
+        free_bytes=info.free,
+        compute_capability=capability,
+        mig=True,
+    )
+
+
+def _capability(nvml: ModuleType, handle: Any) -> str | None:
+    capability = _optional(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle)
+    return None if capability is None else f"{capability[0]}.{capability[1]}"
+
+
+def _link(nvml: ModuleType, handle: Any) -> str | None:
+    """The card's link to others: NVLink where one is up, else the PCIe that card and slot can do."""
+    for number in range(nvml.NVML_NVLINK_MAX_LINKS):
+        state = _optional(nvml, nvml.nvmlDeviceGetNvLinkState, handle, number)
+        if state is None:  # no more links, or none at all
+            break
+        if state == nvml.NVML_FEATURE_ENABLED:
+            return "nvlink"
+    # The current generation drops when a card idles, the maximum does not.
+    generation = _optional(nvml, nvml.nvmlDeviceGetMaxPcieLinkGeneration, handle)
+    width = _optional(nvml, nvml.nvmlDeviceGetMaxPcieLinkWidth, handle)
+    return f"pcie {generation}.0 x{width}" if generation and width else None
+
+
+def _slowest(links: list[str | None], gpus: list[Gpu]) -> str | None:
+    known = [link for link in links if link is not None]
+    if len(gpus) < 2 or len(known) < len(links) or any(gpu.mig for gpu in gpus):  # slices have no link
+        return None
+    return min(known, key=_link_rank)
+
+
+def _link_rank(link: str) -> float:
+    """Roughly the lanes' speed: it doubles with each PCIe generation, and NVLink is above all of them."""
+    if link == "nvlink":
+        return float("inf")
+    _, generation, width = link.split()
+    return float(2 ** float(generation) * int(width.removeprefix("x")))
+
+
+def _optional(nvml: ModuleType, call: Callable[..., T], *args: Any) -> T | None:
+    """A detail that some cards and drivers do not tell."""
+    try:
+        return call(*args)
+    except nvml.NVMLError:
+        return None

@@ -1,4 +1,4 @@
-"""From requirements and a machine to a recommendation: every model is chosen, an alternative, or turned down."""
+"""From requirements and a machine to a recommendation: every model is chosen, shown, or turned down."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from advisor.assessment import ArtifactChoice, Candidate
+from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory, SpeedEstimate
 from advisor.backends import BACKENDS
 from advisor.backends.devices import without
 from advisor.candidates import Option, Turned, options
@@ -16,7 +16,7 @@ from advisor.placement import placement_of
 from advisor.plan import Companions, Recommendation, Rejection
 from advisor.quality import QualityData, fidelity
 from advisor.ranking import FLOOR_TOKENS_PER_S, Ranked, rank, rank_model
-from advisor.units import format_bytes, format_count
+from advisor.units import format_bytes, format_count, gib_down, gib_up
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
 from advisor.weights import Weights
 
@@ -145,54 +145,62 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
             format=artifact.format,
         ),
         command="",
-        reasons=tuple(_reasons(row, requirements, machine, shelf)),
+        reasons=tuple(_reasons(row, requirements, shelf)),
     )
     return candidate.model_copy(update={"command": BACKENDS[backend].command(candidate)})
 
 
-def _reasons(row: Ranked, needs: Requirements, machine: Machine, shelf: Shelf) -> Iterable[str]:
+def _reasons(row: Ranked, needs: Requirements, shelf: Shelf) -> Iterable[str]:
     yield _quality_reason(row, needs)
     yield _placement_reason(row.option)
-    yield _speed_reason(row.option)
-    kept = fidelity(row.option.artifact.quantization, row.option.model.n_params, shelf.quality)
-    yield f"{row.option.artifact.quantization} keeps about {kept:.1%} of the unquantized quality"
+    yield _speed_reason(row.option.speed)
+    quantization = row.option.artifact.quantization
+    kept = fidelity(quantization, row.option.model.n_params, shelf.quality)
+    yield f"{quantization} keeps about {kept:.1%} of the unquantized quality"
+
+
+_GRADES: Final = {
+    "measured": "measured",
+    "inherited": "mapped from an older table",
+    "estimated": "estimated from size and date",
+    "none": "unknown",
+}
 
 
 def _quality_reason(row: Ranked, needs: Requirements) -> str:
     quality, model = row.quality, row.option.model
-    size = format_count(model.n_params)
-    if model.n_params_active:
-        size += f" parameters, {format_count(model.n_params_active)} active"
-    else:
-        size += " parameters"
+    active = f", {format_count(model.n_params_active)} active" if model.n_params_active else ""
+    size = f"{format_count(model.n_params)} parameters{active}"
     if quality.score is None:
         return f"{size}; no published score for {needs.use_case.value} was found"
-    grade = {"measured": "measured", "inherited": "mapped from an older table", "estimated": "estimated from size and date"}
-    return f"{size}; {needs.use_case.value} score {quality.score:.0f} ({grade.get(quality.evidence, quality.evidence)}: {quality.metric})"
+    grade = _GRADES[quality.evidence]
+    return f"{size}; {needs.use_case.value} score {quality.score:.0f} ({grade}: {quality.metric})"
 
 
 def _placement_reason(option: Option) -> str:
-    memory, split = option.memory, option.split
-    used = [d for d in memory.devices if d.kind == "gpu" and d.total_bytes]
+    split, n_layers = option.split, option.footprint.n_layers
+    used = [device for device in option.memory.devices if device.kind == "gpu" and device.total_bytes]
     if not used:
-        host = memory.devices[-1]
-        return f"runs from RAM: {format_bytes(host.total_bytes, digits=1)} of {_capacity(host.capacity_bytes)} free"
-    needs = ", ".join(f"{format_bytes(d.total_bytes, digits=1)} of {_capacity(d.capacity_bytes)} on {d.name}" for d in used)
+        return f"runs from RAM: {_room(option.memory.devices[-1])}"
+    needs = ", ".join(f"{_room(device)} on {device.name}" for device in used)
     if split.n_cpu_moe:
-        return f"attention on the GPU, experts of {split.n_cpu_moe} of {option.footprint.n_layers} layers in RAM: {needs}"
-    if split.n_gpu_layers > option.footprint.n_layers:
-        return f"fits the GPU whole: {needs}"
-    return f"{split.n_gpu_layers} of {option.footprint.n_layers + 1} layers on the GPU, the rest in RAM: {needs}"
+        return f"attention on the GPU, experts of {split.n_cpu_moe} of {n_layers} layers in RAM: {needs}"
+    if split.n_gpu_layers > n_layers:
+        return f"everything on the GPU: {needs}" if len(used) == 1 else f"everything on the GPUs: {needs}"
+    return f"{split.n_gpu_layers} of {n_layers + 1} layers on the GPU, the rest in RAM: {needs}"
 
 
-def _capacity(n: int | None) -> str:
-    return "unknown" if n is None else format_bytes(n, digits=1)
+def _room(device: DeviceMemory) -> str:
+    free = "unknown" if device.capacity_bytes is None else f"{gib_down(device.capacity_bytes)} GiB"
+    return f"{gib_up(device.total_bytes)} of {free}"
 
 
-def _speed_reason(option: Option) -> str:
-    speed = option.speed
-    text = f"about {speed.decode_tokens_per_s:.0f} tok/s ({speed.low:.0f} to {speed.high:.0f}) with {speed.depth:,} tokens in the cache"
-    return text if speed.ttft_s is None else f"{text}; first token of a {speed.prompt_tokens:,}-token prompt after {speed.ttft_s:.1f} s"
+def _speed_reason(speed: SpeedEstimate) -> str:
+    rate = f"{speed.decode_tokens_per_s:.0f} tok/s ({speed.low:.0f} to {speed.high:.0f})"
+    text = f"about {rate} with {speed.depth:,} tokens in the cache"
+    if speed.ttft_s is None:
+        return text
+    return f"{text}; a prompt of {speed.prompt_tokens:,} tokens is read in {speed.ttft_s:.1f} s"
 
 
 def _companions(
@@ -228,9 +236,11 @@ def _notes(needs: Requirements, ranked: Sequence[Ranked], rejected: Sequence[Rej
     if len(ranked) > 1 and ranked[0].score > 0:
         lead = 1 - ranked[1].score / ranked[0].score
         second = ranked[1].option.model.id
-        yield f"the runner-up {second} scores {lead:.1%} less; a pick this close is a matter of taste" if (
-            lead < CLOSE_CALL
-        ) else f"the runner-up {second} scores {lead:.1%} less"
+        yield (
+            f"the runner-up {second} scores {lead:.1%} less; a pick this close is a matter of taste"
+            if (lead < CLOSE_CALL)
+            else f"the runner-up {second} scores {lead:.1%} less"
+        )
     if not ranked:
         yield nearest_miss(rejected)
 
@@ -250,4 +260,3 @@ def nearest_miss(rejected: Sequence[Rejection]) -> str:
         f"nothing fits; nearest is {nearest.model}, which {nearest.reason}: it lacks {missing}. "
         "Free that much memory, ask for a shorter --ctx, or plan for a larger machine with --hardware"
     )
-

@@ -17,7 +17,7 @@ __all__ = ["detect", "estimate", "load_catalog", "machine_of", "recommend", "wor
 
 
 def detect() -> Machine:
-    """This machine: GPUs, memory, processor; its memory bandwidth measured once and kept.
+    """Read the machine: GPUs, memory, processor; its memory bandwidth is measured once and kept.
 
     What cannot be read becomes a note; nothing is made up.
     """

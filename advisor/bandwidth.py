@@ -3,8 +3,8 @@
 Generating a token reads every active weight once, so decoding on a CPU runs at the speed of memory. What is
 measured is that: all cores reading, none writing, through a buffer that no cache holds. The reading is done
 by the C library (`memchr`, `memcmp`), whose loops are vectorized and run without Python's lock. Each counts
-only bytes that were read, so each is a lower bound, and the best window of both is the figure. On a machine
-with several NUMA nodes every core reads its own node, as a model does that was spread with `--numa`.
+only bytes that were read, so each is a lower bound, and the better one's middle window is the figure. On a
+machine with several NUMA nodes every core reads its own node, as a model does that was spread with `--numa`.
 
 The figure is an attainable rate: an engine gets a part of it, which is the speed estimate's business.
 """
@@ -43,7 +43,7 @@ FILL_S: Final = 0.25
 WINDOW_S: Final = 0.06
 """Length of one measurement."""
 N_WINDOWS: Final = 3
-"""Measurements of each kind of read: one alone may be disturbed by another program."""
+"""Measurements of each kind of read; the middle one counts, since another program may disturb one."""
 
 Read = Callable[[int, int], None]
 """Reads so many bytes from an address."""
@@ -74,42 +74,20 @@ def cache_file() -> Path:
     return Path(platformdirs.user_cache_dir("advisor", appauthor=False)) / "bandwidth.json"
 
 
-def kept_bandwidth(host: Host, file: Path) -> int | None:
-    """Look up this machine's figure in bytes/s, where an earlier run measured it.
-
-    Raises `ProbeError` when the file is there and cannot be used.
-    """
-    for entry in _load(file).machines:
-        if entry == _measurement(host, entry.bandwidth_bytes_per_s):
-            return entry.bandwidth_bytes_per_s
-    return None
-
-
-def keep_bandwidth(host: Host, bandwidth_bytes_per_s: int, file: Path) -> None:
-    """Keep this machine's figure beside other machines'. Raises `OutputError` when that fails."""
-    new = _measurement(host, bandwidth_bytes_per_s)
+def kept_bandwidth(host: Host, file: Path) -> tuple[int | None, tuple[str, ...]]:
+    """Look up this machine's figure in bytes/s, where an earlier run measured it; a note if that fails."""
     try:
         entries = _load(file).machines
-    except ProbeError:
-        entries = ()  # a broken file is replaced
-    others = tuple(e for e in entries if e != _measurement(host, e.bandwidth_bytes_per_s))
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{file.parent} could not be made ({error.strerror}).") from error
-    write_whole(file, Measurements(machines=(*others, new)).model_dump_json(indent=2) + "\n", force=True)
+    except ProbeError as error:
+        return None, (str(error),)
+    return next((e.bandwidth_bytes_per_s for e in entries if _same_machine(e, host)), None), ()
 
 
 def host_bandwidth(host: Host, file: Path) -> tuple[int | None, tuple[str, ...]]:
     """Give this machine's figure in bytes/s, kept or measured now, and notes on what failed."""
-    notes: list[str] = []
-    try:
-        kept = kept_bandwidth(host, file)
-    except ProbeError as error:
-        notes.append(str(error))
-        kept = None
+    kept, notes = kept_bandwidth(host, file)
     if kept is not None:
-        return kept, ()
+        return kept, notes
     try:
         measured = measure_bandwidth(host)
     except ProbeError as error:
@@ -117,8 +95,30 @@ def host_bandwidth(host: Host, file: Path) -> tuple[int | None, tuple[str, ...]]
     try:
         keep_bandwidth(host, measured, file)
     except OutputError as error:
-        notes.append(f"The measured memory bandwidth is not kept for the next run: {error}")
-    return measured, tuple(notes)
+        notes = (*notes, f"The measured memory bandwidth is not kept for the next run: {error}")
+    return measured, notes
+
+
+def keep_bandwidth(host: Host, bandwidth_bytes_per_s: int, file: Path) -> None:
+    """Keep this machine's figure beside other machines'. Raises `OutputError` when that fails."""
+    try:
+        others = tuple(e for e in _load(file).machines if not _same_machine(e, host))
+    except ProbeError:
+        others = ()  # a broken file is replaced
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file.parent} could not be made ({error.strerror}).") from error
+    entries = (*others, _measurement(host, bandwidth_bytes_per_s))
+    write_whole(file, Measurements(machines=entries).model_dump_json(indent=2) + "\n", force=True)
+
+
+def forget_bandwidth(file: Path) -> None:
+    """Drop the kept figures, so that the next run measures. Raises `OutputError` when that fails."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file} could not be removed ({error.strerror}): remove it yourself.") from error
 
 
 def measure_bandwidth(host: Host, root: Path = Path("/")) -> int:
@@ -176,6 +176,10 @@ def _load(file: Path) -> Measurements:
         raise ProbeError(f"The kept memory bandwidth in {file} could not be read ({reason}).") from error
 
 
+def _same_machine(entry: Measurement, host: Host) -> bool:
+    return entry == _measurement(host, entry.bandwidth_bytes_per_s)
+
+
 def _measurement(host: Host, bandwidth_bytes_per_s: int) -> Measurement:
     return Measurement(
         cpu=host.cpu.name,
@@ -190,15 +194,19 @@ def _measurement(host: Host, bandwidth_bytes_per_s: int) -> Measurement:
 def _measure(n_threads: int, buffer_bytes: int, enough_bytes: int) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
-    chunk = max(STEP_BYTES, buffer_bytes // n_threads // STEP_BYTES * STEP_BYTES)
+    n_threads = min(n_threads, buffer_bytes // STEP_BYTES)
+    chunk = buffer_bytes // n_threads // STEP_BYTES * STEP_BYTES
     enough = min(chunk, pad(enough_bytes // n_threads, STEP_BYTES))
     memory = mmap.mmap(-1, chunk * n_threads)
     first = ctypes.c_char.from_buffer(memory)  # keeps the memory mapped while it lives
     starts = [ctypes.addressof(first) + i * chunk for i in range(n_threads)]
     with ThreadPoolExecutor(n_threads) as pool:
         filled = list(pool.map(partial(_fill, size=chunk, enough=enough), starts))
-        windows = [read for read in _reads() for _ in range(N_WINDOWS)]
-        return max(int(sum(pool.map(partial(_rate, read), starts, filled))) for read in windows)
+
+        def window(read: Read) -> int:
+            return int(sum(pool.map(partial(_rate, read), starts, filled)))
+
+        return max(sorted(window(read) for _ in range(N_WINDOWS))[N_WINDOWS // 2] for read in _reads())
 
 
 def _fill(start: int, size: int, enough: int) -> int:

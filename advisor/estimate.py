@@ -111,7 +111,8 @@ def _assumptions(workload: Workload, machine: Machine) -> Iterator[str]:
     yield from machine.assumptions
     if settings.n_ctx > arch.n_ctx_train:
         yield (
-            f"{settings.n_ctx:,} tokens per sequence exceed the {arch.n_ctx_train:,} the model was trained for"
+            f"{settings.n_ctx:,} tokens per sequence are more than the {arch.n_ctx_train:,} "
+            "that the model was trained for"
         )
     if settings.n_outputs_max is None:
         yield "logits reserved for one row a sequence, as llama-server does"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from advisor.units import GIB, MIB
 from advisor.value import SCHEMA_VERSION, Value
@@ -36,19 +36,78 @@ class GpuSpec(Value):
     vram_bytes: int | None = Field(gt=0)
     """What the driver reports for a discrete card; None for unified memory, which is the host's."""
     bandwidth_bytes_per_s: int | None = Field(gt=0)
-    fp16_flops: int | None = None
-    """Dense tensor rate at FP16 with FP32 accumulation; None where the maker gives none."""
-    tdp_watts: int | None = None
+    fp16_flops: int | None = Field(default=None, gt=0)
+    """Dense rate of the tensor cores at FP16 (GeForce: with FP16 accumulation), or of the shaders where there
+    are none; None where that says nothing about the kernels (Pascal)."""
+    tdp_watts: int | None = Field(default=None, gt=0)
     idle_watts: int | None = None
     compute_capability: str | None = None
     """NVIDIA: "8.6"."""
+    link: str | None = None
+    """How several of them are linked in the machines they are sold in: "nvlink", "xgmi"."""
+    gpu_cores: int | None = Field(default=None, gt=0)
+    """Apple: cores of the GPU, where a chip is sold with several numbers of them."""
+    cpu_cores: int | None = Field(default=None, gt=0)
+    """Unified memory: physical cores of the chip's processor."""
+    ram_bytes: tuple[int, ...] = ()
+    """Unified memory: the sizes it is sold with, smallest first; empty where any RAM can be fitted."""
+    usable_fraction: float | None = Field(default=None, gt=0, le=1)
+    """Unified memory: share of the pool that the driver lets the GPU use; None: the system's rule (Apple)."""
     match: tuple[str, ...] = ()
-    """Exact names that drivers report (NVML, amd-smi, Metal)."""
+    """Exact names that drivers report (NVML, amd-smi, Metal); variants that share one differ in memory."""
     aliases: tuple[str, ...] = ()
-    """What people write: "rtx 3070", "3070"."""
+    """What people write beside the id, the name and the driver's names: "3070", "dgx spark"."""
     default: bool = False
-    """The variant meant when a name leaves it open (stated as an assumption)."""
+    """A variant meant when a name leaves it open (stated as an assumption)."""
     source: str
+    checked: str
+
+    @model_validator(mode="after")
+    def _memory_kind(self) -> GpuSpec:
+        if (self.memory == "discrete") != (self.vram_bytes is not None):
+            raise ValueError("vram_bytes: give it for discrete memory, null for unified")
+        if list(self.ram_bytes) != sorted(self.ram_bytes):
+            raise ValueError("ram_bytes: list the sizes smallest first")
+        return self
+
+
+class CpuSpec(Value):
+    """A row of the hardware catalog: one processor, with the maker's figures."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    name: str
+    """The maker's marketing name: "Ryzen 9 7950X"."""
+    physical_cores: int = Field(gt=0)
+    memory_bus_bits: int = Field(gt=0)
+    """All channels of one socket together: 128 is dual-channel DDR."""
+    memory_mt_per_s: int = Field(gt=0)
+    """Fastest memory that the maker supports, in million transfers a second."""
+    features: tuple[str, ...] = ()
+    """SIMD extensions, as in `Cpu.features`."""
+    ram_bytes: tuple[int, ...] = ()
+    """The sizes it is sold with where the memory is soldered on, smallest first."""
+    match: tuple[str, ...] = ()
+    """Exact names that operating systems report."""
+    aliases: tuple[str, ...] = ()
+    """What people write beside the id, the name and the system's names."""
+    source: str
+    checked: str
+
+    @property
+    def bandwidth_bytes_per_s(self) -> int:
+        """Theoretical: the width of the bus times its transfers."""
+        return self.memory_bus_bits // 8 * self.memory_mt_per_s * 10**6
+
+
+class Preset(Value):
+    """A machine with a name, described by a sentence."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    title: str
+    spec: str
+    """A hardware sentence, as `--hardware` takes it."""
+    source: str | None = None
+    """Where the configuration is described, for products and cloud instances."""
     checked: str
 
 
@@ -182,4 +241,4 @@ class Machine(Value):
             parts.append(f"{cpu.name or 'CPU only'}{cores}")
         memory = self.host.memory
         usable = min(memory.total_bytes, memory.limit_bytes or memory.total_bytes)
-        return f"{', '.join(parts)}, {usable / GIB:.3g} GiB RAM"
+        return f"{', '.join(parts)}, {round(usable / GIB, 1):g} GiB RAM"

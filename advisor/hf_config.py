@@ -43,7 +43,9 @@ class _Config:
         """The first of `names` that is given, 0 or more."""
         value = self.optional(*names)
         if value is None:
-            raise ConfigError(f"config.json does not give {' or '.join(names)}; without it nothing can be estimated")
+            raise ConfigError(
+                f"config.json does not give {' or '.join(names)}; without it nothing can be estimated"
+            )
         return value
 
     def optional(self, *names: str) -> int | None:
@@ -72,7 +74,9 @@ class _Config:
             return written.lower().translate(_PERIOD_LETTERS)
         types = self.data.get("layer_types")
         if not isinstance(types, Sequence) or isinstance(types, str):
-            raise ConfigError("config.json does not give layer_types, so the kinds of its layers are not known")
+            raise ConfigError(
+                "config.json does not give layer_types, so the kinds of its layers are not known"
+            )
         if len(types) != n_layers:
             raise ConfigError(f"config.json: layer_types has {len(types)} entries for {n_layers} layers")
         unknown = sorted({str(t) for t in types} - set(_LAYER_LETTERS))
@@ -118,7 +122,9 @@ def _decoder(c: _Config, family: str, *, tied_default: bool = False, **extra: An
     if head_dim is None:
         head_dim, rest = divmod(n_embd, heads)
         if rest:
-            raise ConfigError("config.json does not give head_dim, and hidden_size is not a multiple of the heads")
+            raise ConfigError(
+                "config.json does not give head_dim, and hidden_size is not a multiple of the heads"
+            )
     fields: dict[str, Any] = {
         "family": family,
         "n_layers": c.integer("num_hidden_layers"),
@@ -140,7 +146,11 @@ def _llama(c: _Config) -> Architecture:
     factors = "llama3" if rope.get("rope_type", rope.get("type")) == "llama3" else "none"
     moe = None
     if n_experts := c.optional("num_local_experts"):
-        moe = Moe(n_experts=n_experts, n_experts_used=c.integer("num_experts_per_tok"), n_ff=c.integer("intermediate_size"))
+        moe = Moe(
+            n_experts=n_experts,
+            n_experts_used=c.integer("num_experts_per_tok"),
+            n_ff=c.integer("intermediate_size"),
+        )
     family = {"mistral3": "mistral3", "ministral3": "mistral3", "smollm3": "smollm3", "granite": "granite"}
     return _decoder(
         c,
@@ -210,7 +220,11 @@ def _gemma(family: str, pattern: str | None) -> Callable[[_Config], Architecture
     def build(c: _Config) -> Architecture:
         if c.flag("use_bidirectional_attention", False):
             return _decoder(
-                c, "gemma-embedding", tied_default=True, layer_pattern=pattern, n_swa=c.integer("sliding_window")
+                c,
+                "gemma-embedding",
+                tied_default=True,
+                layer_pattern=pattern,
+                n_swa=c.integer("sliding_window"),
             )
         if pattern is None:
             return _decoder(c, family, tied_default=True)

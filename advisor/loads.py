@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from advisor.backends.devices import threads
 from advisor.hardware import Machine
-from advisor.memory import Share, Split, kv_token_bytes, shares
+from advisor.memory import Share, Split, kv_token_bytes, recurrent_bytes, shares
 from advisor.model import Architecture, LayerKind
 from advisor.placement import HOST_NAME
 from advisor.settings import Settings
 from advisor.speed import DeviceLoad
+from advisor.value import Value
 from advisor.weights import Weights
 
 
@@ -25,23 +27,18 @@ def device_loads(
 ) -> tuple[DeviceLoad, ...]:
     """The loads of the devices that do any work, GPUs first.
 
-    depth: tokens already in a sequence's cache. n_params_active: parameters a token passes through.
+    depth: tokens already in a sequence's cache. n_params_active: parameters a token passes through, looked-up
+    embeddings included.
     """
     on_gpus, on_host = shares(split, arch.n_layers)
-    reads = _Reads(arch, weights, settings, split.n_cpu_moe, depth)
-    everything = reads.layers(range(arch.n_layers)) + reads.experts(range(arch.n_layers)) + reads.output
-
-    def share_of_params(read: int) -> int:
-        return n_params_active * read // max(1, everything)
-
+    model = _Reads(arch, weights, settings, depth)
+    everything = model.part(Share(first=0, stop=arch.n_layers, has_output=True), range(arch.n_layers))
+    multiplied = n_params_active - looked_up_params(arch)
     loads = []
     for gpu, share in zip(machine.gpus, on_gpus, strict=False):
         if share is None:
             continue
-        layers = range(share.first, share.stop)
-        expert_layers = [i for i in layers if i >= split.n_cpu_moe]
-        common = reads.layers(layers) + (reads.output if share.has_output else 0)
-        active = reads.experts(expert_layers)
+        part = model.part(share, [i for i in range(share.first, share.stop) if i >= split.n_cpu_moe])
         loads.append(
             DeviceLoad(
                 name=gpu.name,
@@ -51,18 +48,12 @@ def device_loads(
                 bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s,
                 fp16_flops=gpu.fp16_flops,
                 compute_capability=gpu.compute_capability,
-                weight_bytes=common + active,
-                shared_bytes=common,
-                expert_bytes_total=sum(weights.expert_bytes(i) for i in expert_layers),
-                kv_bytes=reads.cache(layers),
-                n_params_active=share_of_params(common + active),
-                n_layers=len(layers),
+                n_params_active=part.share_of(everything, multiplied),
+                **part.model_dump(),
             )
         )
-    expert_layers = list(_host_expert_layers(arch, on_host, split))
-    common = reads.layers(range(on_host.stop)) + (reads.output if on_host.has_output else 0)
-    active = reads.experts(expert_layers)
-    if common + active:
+    part = model.part(on_host, list(_host_expert_layers(arch, on_host, split)))
+    if part.weight_bytes:
         host = machine.host
         loads.append(
             DeviceLoad(
@@ -70,17 +61,20 @@ def device_loads(
                 kind="cpu",
                 unified=machine.unified,
                 bandwidth_bytes_per_s=host.memory.bandwidth_bytes_per_s,
-                physical_cores=host.cpu.physical_cores,
+                physical_cores=threads(machine),
                 features=host.cpu.features,
-                weight_bytes=common + active,
-                shared_bytes=common,
-                expert_bytes_total=sum(weights.expert_bytes(i) for i in expert_layers),
-                kv_bytes=reads.cache(range(on_host.stop)),
-                n_params_active=share_of_params(common + active),
-                n_layers=len(set(expert_layers) | set(range(on_host.stop))),
+                n_params_active=part.share_of(everything, multiplied),
+                **part.model_dump(),
             )
         )
     return tuple(loads)
+
+
+def looked_up_params(arch: Architecture) -> int:
+    """Parameters of the tables that a token reads one row of, and is not multiplied with."""
+    embedding = 0 if arch.tied_embeddings else arch.n_vocab * arch.n_embd
+    per_layer = arch.per_layer_embeddings.n_embd * arch.n_layers if arch.per_layer_embeddings else 0
+    return embedding + per_layer * arch.n_vocab
 
 
 def _host_expert_layers(arch: Architecture, on_host: Share, split: Split) -> Iterator[int]:
@@ -88,33 +82,51 @@ def _host_expert_layers(arch: Architecture, on_host: Share, split: Split) -> Ite
     yield from range(min(max(on_host.stop, split.n_cpu_moe), arch.n_layers))
 
 
+class _Part(Value):
+    """What one token reads of a part of the model, in `DeviceLoad`'s names."""
+
+    weight_bytes: int
+    shared_bytes: int
+    expert_bytes_total: int
+    kv_bytes: int
+    recurrent_bytes: int
+    n_layers: int
+
+    def share_of(self, whole: _Part, n_params: int) -> int:
+        """The parameters among `n_params` that belong to this part, by its share of the bytes."""
+        return max(0, n_params) * self.weight_bytes // max(1, whole.weight_bytes)
+
+
 class _Reads:
     """Bytes that one step of one sequence reads, by part of the model."""
 
-    def __init__(
-        self, arch: Architecture, weights: Weights, settings: Settings, n_cpu_moe: int, depth: int
-    ) -> None:
-        self._arch, self._weights, self._settings, self._depth = arch, weights, settings, depth
-        self._kinds = arch.layer_kinds()
+    def __init__(self, arch: Architecture, weights: Weights, settings: Settings, depth: int) -> None:
+        self._weights = weights
         self._active = arch.moe.n_experts_used / arch.moe.n_experts if arch.moe else 0.0
-        # A tied output matrix is the token embedding, read as a whole for every token.
-        self.output = weights.output_bytes + weights.tied_bytes
+        one = settings.model_copy(update={"n_seqs": 1})
+        self._states = recurrent_bytes(arch, one)
+        self._caches = [_cache_bytes(arch, kind, settings, depth) for kind in arch.layer_kinds()]
 
-    def layers(self, layers: range) -> int:
-        """Weights that every token of every sequence uses."""
-        return sum(self._weights.layers[layers.start : layers.stop])
+    def part(self, share: Share, expert_layers: range | list[int]) -> _Part:
+        """A share's own layers, and the experts of `expert_layers`."""
+        held = sum(self._weights.expert_bytes(i) for i in expert_layers)
+        common = sum(self._weights.layers[share.first : share.stop])
+        if share.has_output:
+            # A tied output matrix is the token embedding, read as a whole for every token.
+            common += self._weights.output_bytes + self._weights.tied_bytes
+        return _Part(
+            weight_bytes=common + int(held * self._active),
+            shared_bytes=common,
+            expert_bytes_total=held,
+            kv_bytes=sum(self._caches[share.first : share.stop]),
+            recurrent_bytes=sum(self._states[share.first : share.stop]),
+            n_layers=len({*range(share.first, share.stop), *expert_layers}),
+        )
 
-    def experts(self, layers: range | list[int]) -> int:
-        """The experts that one token is routed to."""
-        return int(sum(self._weights.expert_bytes(i) for i in layers) * self._active)
 
-    def cache(self, layers: range) -> int:
-        """Keys, values and states of one sequence at the depth asked for."""
-        return sum(self._layer_cache(i) for i in layers)
-
-    def _layer_cache(self, layer: int) -> int:
-        arch, kind = self._arch, self._kinds[layer]
-        if arch.is_encoder or kind is LayerKind.RECURRENT:
-            return 0  # a recurrent state is a few MB a layer, small beside the layer's weights
-        tokens = min(self._depth, arch.n_swa) if kind is LayerKind.SLIDING else self._depth
-        return tokens * kv_token_bytes(arch, kind, self._settings.kv_type)
+def _cache_bytes(arch: Architecture, kind: LayerKind, settings: Settings, depth: int) -> int:
+    """What a token reads of one layer's cache; layers that share another's read that one's."""
+    if arch.is_encoder or kind is LayerKind.RECURRENT:
+        return 0
+    tokens = min(depth, arch.n_swa) if kind is LayerKind.SLIDING else depth
+    return tokens * kv_token_bytes(arch, kind, settings.kv_type)

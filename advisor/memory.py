@@ -89,9 +89,7 @@ def kv_cache_bytes(arch: Architecture, settings: Settings) -> tuple[int, ...]:
         for kind, n in cells.items()
     }
     sizes[LayerKind.RECURRENT] = 0
-    return tuple(
-        sizes[kind] if owns_cache(arch, i) else 0 for i, kind in enumerate(arch.layer_kinds())
-    )
+    return tuple(sizes[kind] if owns_cache(arch, i) else 0 for i, kind in enumerate(arch.layer_kinds()))
 
 
 def recurrent_bytes(arch: Architecture, settings: Settings) -> tuple[int, ...]:
@@ -159,7 +157,9 @@ class Graph(Value):
     def pipeline_device(self, *, is_first: bool, has_output: bool) -> int:
         """A GPU's part of a pipeline: masks and activations that cross a split are kept in several copies."""
         crossing = self._row(self.n_embd) * (1 if is_first else 2) + self.mask
-        work = max(self._device_logits(has_output), max(self._feed_forward(2), self._attention(2)) - self.mask)
+        work = max(
+            self._device_logits(has_output), max(self._feed_forward(2), self._attention(2)) - self.mask
+        )
         return work + PIPELINE_COPIES * crossing
 
     def _device_logits(self, has_output: bool) -> int:

@@ -157,7 +157,7 @@ class Architecture(Value):
 
     @property
     def is_bert(self) -> bool:
-        """Whether its layers are BERT's: biased norms behind the blocks, no output matrix."""
+        """Whether it is of BERT's kind: an encoder without an output matrix."""
         return self.family in BERT_FAMILIES
 
     def layer_kinds(self) -> tuple[LayerKind, ...]:
@@ -170,7 +170,13 @@ class Architecture(Value):
         return self.moe is not None and layer >= self.moe.n_layers_dense
 
 
-BERT_FAMILIES: Final = frozenset({"bert", "nomic-bert"})
+BERT_FAMILIES: Final = frozenset(
+    {
+        *("bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3"),
+        *("modern-bert", "neo-bert", "eurobert"),
+    }
+)
+"""Encoders without an output matrix; those beyond the first two have no rules, only their files."""
 ENCODER_FAMILIES: Final = BERT_FAMILIES | {"gemma-embedding"}
 """Architectures that llama.cpp runs with no cache at all."""
 

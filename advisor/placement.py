@@ -30,7 +30,9 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """What every device of `machine` must hold under that split, against its capacity."""
     gpu_buffers, host_buffers = allocate(footprint, split)
-    gpus = [_gpu_memory(gpu, part) for gpu, part in zip(machine.gpus, _padded(gpu_buffers, machine), strict=True)]
+    gpus = [
+        _gpu_memory(gpu, part) for gpu, part in zip(machine.gpus, _padded(gpu_buffers, machine), strict=True)
+    ]
     capacity = host_capacity(machine, sum(row.total_bytes for row in gpus if machine.unified))
     host = DeviceMemory(
         name=HOST_NAME,
@@ -99,7 +101,7 @@ def _ladder(footprint: Footprint, machine: Machine) -> Iterator[Split | None]:
 
 
 def _gpu_sets(machine: Machine) -> Iterator[tuple[int, ...]]:
-    """GPUs to try, fewest first, the roomiest of equal number first: splitting layers buys room, not speed."""
+    """GPUs to try, fewest and roomiest first: splitting layers buys room, not speed."""
     order = sorted(range(len(machine.gpus)), key=lambda i: -machine.gpus[i].capacity_bytes)
     for count in range(1, len(order) + 1):
         yield tuple(sorted(order[:count]))
@@ -197,9 +199,7 @@ def _greedy(sizes: Sequence[int], rooms: Sequence[int], share: float) -> list[in
 
 def placement_of(split: Split, footprint: Footprint, machine: Machine) -> Placement:
     """The split in the words of a plan."""
-    used = tuple(
-        gpu.name for gpu, n in zip(machine.gpus, split.gpu_layers, strict=False) if n
-    )
+    used = tuple(gpu.name for gpu, n in zip(machine.gpus, split.gpu_layers, strict=False) if n)
     on_host = split.n_gpu_layers <= footprint.n_layers or split.n_cpu_moe > 0
     return Placement(
         n_gpu_layers=split.n_gpu_layers,

@@ -31,8 +31,8 @@ WEIGHINGS: Final[Mapping[str, Weighing]] = {
     "best": Weighing(slow_exponent=0.10, target_factor=0.7),
     "fast": Weighing(slow_exponent=0.80, target_factor=3.0),
 }
-"""Set by hand so that the defended picks of tests/test_scenarios.py hold; the notes of a recommendation say how
-much the runner-up's score differs."""
+"""Set by hand so that the defended picks of tests/test_scenarios.py hold; the notes of a recommendation say by
+how much the runner-up's score differs."""
 
 TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
     UseCase.CHAT: 15.0,
@@ -47,15 +47,15 @@ TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
     UseCase.EMBEDDING: 100.0,
     UseCase.RERANK: 100.0,
 }
-"""Decode rate, in tokens/s, beyond which more is hardly felt: people read 5 to 10 tokens/s, skim code at twice
-that, and wait for the whole of a chain of thought or a tool call before anything useful appears."""
+"""Decode rate, in tokens/s, beyond which more is hardly felt: people read 5 to 10 tokens/s, skim code at
+twice that, and wait for the whole of a chain of thought or a tool call before anything useful appears."""
 
 FAST_BONUS: Final = 0.02
 """Share of the utility that each doubling of the speed beyond the target adds, for three doublings."""
 MAX_DOUBLINGS: Final = 3.0
 
 SUPERSEDED_FACTOR: Final = 0.93
-"""A model whose successor also fits loses this much: its scores were measured on older tests, which flatter it."""
+"""What a model keeps whose successor also fits: its scores come from older tests, which flatter it."""
 
 FLOOR_TOKENS_PER_S: Final = 5.0
 """Below reading speed: proposed only when nothing faster is good, or when quality alone was asked for."""

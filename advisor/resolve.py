@@ -55,7 +55,9 @@ def resolve_model(name: str, load_catalog: Callable[[], Catalog]) -> Subject:
         return _from_config(path / "config.json")
     if path.suffix == ".json":
         if not path.is_file():
-            raise UnknownModelError(f"no file {name}: give the path of an existing config.json, or a catalog id")
+            raise UnknownModelError(
+                f"no file {name}: give the path of an existing config.json, or a catalog id"
+            )
         return _from_config(path)
     return _from_catalog(name, load_catalog())
 
@@ -153,4 +155,3 @@ def _from_gguf(path: Path) -> Subject:
         n_params_active=active,
         source="gguf-header",
     )
-

@@ -4,8 +4,8 @@ Decoding one token reads every active weight and the sequence's cache once, so i
 bandwidth that the kernels reach, plus a fixed cost of launching each layer. Devices that share the layers
 work one after the other: a second GPU adds capacity, not speed. Reading a prompt is compute-bound instead.
 
-The constants below are fitted to published runs of 2023-08 to 2026-05 by tests/benchmarks/fit_speed.py,
-which prints them as they stand here; the bands are what it leaves on devices held back from the fit.
+The constants below are fitted to runs of 2023-08 to 2026-11 by tests/benchmarks/fit_speed.py, which prints
+them as they stand here; the bands are what it leaves on devices held back from the fit.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Rates(NamedTuple):
 
     weights: float
     """Share of the bandwidth reached while reading weights."""
-    cache: float
-    """The same while reading the cache."""
+    cache: float | None
+    """Bytes/s of cache that the attention kernels handle, on top of what reading it takes; None: no limit."""
     layer_s: float
     """Launching one layer's kernels, in seconds."""
     step_s: float
@@ -47,73 +47,78 @@ class Band(NamedTuple):
     low: float
     high: float
     n_rows: int
-    """Published runs it rests on; 0: judgement."""
+    """Runs it rests on; 0: judgement."""
 
 
 # By compute capability for NVIDIA: the kernels bind older and HBM parts before their memory does. Not by
 # quantization: on GPUs F16, 8 and 4 bits differ by less than the sources do.
 RATES: Final[Mapping[str, Rates]] = {
-    "nvidia": Rates(0.81, 0.24, 5.1e-5, 0.0, 0.39),  # generation not known
-    "nvidia 6.0": Rates(0.35, 0.24, 5.1e-5, 0.0, 0.69),
-    "nvidia 6.1": Rates(0.60, 0.24, 5.1e-5, 0.0, None),
-    "nvidia 7.5": Rates(0.74, 0.24, 5.1e-5, 0.0, 0.41),
-    "nvidia 8.0": Rates(0.49, 0.24, 5.1e-5, 0.0, 0.30),
-    "nvidia 8.6": Rates(0.80, 0.24, 5.1e-5, 0.0, 0.43),
-    "nvidia 8.9": Rates(0.92, 0.24, 5.1e-5, 0.0, 0.38),
-    "nvidia 9.0": Rates(0.57, 0.24, 5.1e-5, 0.0, 0.16),
-    "nvidia 12.0": Rates(0.95, 0.24, 5.1e-5, 0.0, 0.61),
-    "nvidia unified": Rates(0.67, 0.24, 5.1e-5, 0.0, 0.83),
-    "amd": Rates(0.95, 0.70, 5.8e-5, 2.1e-3, 0.44),
-    "amd unified": Rates(0.87, 0.70, 1.0e-4, 2.1e-3, 0.28),
-    "apple": Rates(0.94, 0.10, 1.7e-4, 0.0, 0.76),
-    "mlx": Rates(0.89, 0.50, 6.5e-5, 5.0e-4, 0.96),
-    "intel": Rates(0.81, 0.40, 8.0e-5, 1.5e-3, 0.39),
-    "cpu": Rates(0.74, 0.60, 1.0e-4, 0.0, None),
-    "vllm": Rates(0.81, 0.60, 4.0e-5, 0.0, 0.45),
+    "nvidia": Rates(0.81, 2.7e11, 5.0e-5, 0.0, 0.39),  # generation not known
+    "nvidia 6.0": Rates(0.35, 2.7e11, 5.0e-5, 0.0, 0.69),
+    "nvidia 6.1": Rates(0.60, 2.7e11, 5.0e-5, 0.0, None),
+    "nvidia 7.5": Rates(0.74, 2.7e11, 5.0e-5, 0.0, 0.41),
+    "nvidia 8.0": Rates(0.52, 2.7e11, 5.0e-5, 0.0, 0.30),
+    "nvidia 8.6": Rates(0.80, 2.7e11, 5.0e-5, 0.0, 0.43),
+    "nvidia 8.9": Rates(0.92, 2.7e11, 5.0e-5, 0.0, 0.38),
+    "nvidia 9.0": Rates(0.58, 2.7e11, 5.0e-5, 0.0, 0.16),
+    "nvidia 12.0": Rates(0.95, 2.7e11, 5.0e-5, 0.0, 0.61),
+    "nvidia unified": Rates(0.67, 2.7e11, 5.0e-5, 0.0, 0.83),
+    "amd": Rates(0.95, None, 5.8e-5, 2.1e-3, 0.44),
+    "amd unified": Rates(0.87, None, 1.0e-4, 2.1e-3, 0.28),
+    "apple": Rates(0.92, 7.1e10, 1.6e-4, 0.0, 0.76),
+    "mlx": Rates(0.88, None, 6.4e-5, 5.0e-4, 0.96),
+    "intel": Rates(0.81, None, 8.0e-5, 1.5e-3, 0.40),
+    "cpu": Rates(0.74, None, 1.0e-4, 0.0, None),
+    "vllm": Rates(0.81, None, 4.0e-5, 0.0, 0.45),
 }
 
 BANDS: Final[Mapping[str, Band]] = {
-    "one NVIDIA GPU": Band(0.75, 1.15, 191),
-    "mixtures of experts on one GPU": Band(0.63, 1.30, 130),
+    "one NVIDIA GPU": Band(0.79, 1.13, 191),
+    "mixtures of experts on one GPU": Band(0.63, 1.28, 130),
     "several GPUs": Band(0.75, 1.11, 146),
     "AMD GPUs": Band(0.75, 1.23, 72),
-    "Apple GPUs": Band(0.79, 1.11, 63),
-    "other GPUs": Band(0.51, 1.85, 5),
-    "CPUs": Band(0.77, 1.33, 36),
+    "Apple GPUs": Band(0.76, 1.07, 63),
+    "other GPUs": Band(0.51, 1.86, 5),
+    "CPUs": Band(0.76, 1.33, 36),
     "vLLM": Band(0.77, 1.30, 17),
     "GPU and CPU together": Band(0.55, 1.40, 0),
 }
 
-MOE_PREFILL: Final = 0.53
+CACHE_SHARE: Final = 0.7
+"""Of the bandwidth, while reading the cache: Strix Halo, whose attention is bound by nothing else."""
+MOE_PREFILL: Final = 0.49
 """Of a dense model's share of the FP16 rate on prompts: each expert sees few of a batch's tokens."""
-PREFILL_CACHE_FLOPS: Final = 14
+PREFILL_CACHE_FLOPS: Final = 14.0
 """Operations by which a prompt token attends to one byte of cache: the query heads that share a KV head
 (4 to 8), times what the attention kernels fall short of the matrix ones."""
-SPLIT_LAYER_S: Final = 4.5e-5
+SPLIT_LAYER_S: Final = 4.0e-5
 """Added a layer where GPUs share the layers: llama.cpp then launches kernels singly, without CUDA graphs."""
 PIPELINE_GPUS: Final = 2
 """GPUs of a split that are busy at once on a long prompt: 1.0 to 2.2 on 2 to 8 of them (2024-05)."""
 ALL_REDUCE_S: Final[Mapping[Link, float]] = {"nvlink": 8e-6, "pcie": 1e-4}
 """Tensor parallel, a layer and device: two all-reduces (vLLM: 8 × H200, 2025-05; 2 to 8 cards, 2023-10)."""
+SEQUENCE_SHARE: Final = 0.06
+"""What each further sequence of a batch adds to reading the weights where no compute rate is known: 0.02 to
+0.06 on GPUs whose rate is."""
 MEASURED_BANDWIDTH: Final = 2_040 * GB
 """The fastest memory among the runs (H100 PCIe); above it a share of the bandwidth is an extrapolation."""
 
 CPU_FLOPS: Final = (
     (12, 32e9),  # F16, BF16
     (7, 40e9),  # Q8_0
-    (5.4, 50e9),  # Q5_0, Q5_K, Q6_K
+    (5.25, 47e9),  # Q5_0, Q5_K, Q6_K
     (0, 70e9),  # Q4_0, Q4_K and below
 )
 """What one core computes while decoding, FLOP/s, from so many bits per weight on: Zen 4 (two threads,
-2024-12) and Zen 5 (2026-10). Few cores are bound by unpacking weights before memory is."""
+2024-12) and Zen 5 (2026-11). Few cores are bound by unpacking weights before memory is."""
 CPU_IQ_FLOPS: Final = 43e9
 """The same for the IQ types, whose values are looked up in tables (28 to 61e9 in the same runs)."""
 CPU_CACHE_BYTES_PER_S: Final = 1.8 * GB
 """Cache that one core attends to in a second: 1.7 to 2.4 in runs at 3,000 to 16,000 tokens."""
 CPU_PREFILL_FLOPS: Final = 95e9
-"""What one core computes on prompts, FLOP/s: AVX2 desktop and laptop cores (26 to 108e9, 2024-12 to 2026-03)."""
+"""What one core computes on prompts, FLOP/s: desktop and laptop cores with AVX2 (26 to 108e9, to 2026-03)."""
 CPU_PREFILL_FLOPS_AVX512: Final = 220e9
-"""The same with AVX-512 and llama.cpp's repacked weights (Zen 5, 2026-10)."""
+"""The same with AVX-512 and llama.cpp's repacked weights (Zen 5, 2026-11)."""
 
 N_UBATCH: Final = 512
 """Prompt tokens of one graph, llama.cpp's default: the weights are read once for each."""
@@ -133,8 +138,8 @@ class DeviceLoad(Value):
     """A GPU that shares the host's memory."""
     bandwidth_bytes_per_s: int | None = Field(default=None, gt=0)
     fp16_flops: int | None = Field(default=None, gt=0)
-    """Dense FP16 rate of the tensor cores (GeForce: with FP16 accumulation, which INT8 kernels scale with), or
-    of the shaders where there are none."""
+    """Dense FP16 rate of the tensor cores (GeForce: with FP16 accumulation, which the INT8 kernels scale
+    with), or of the shaders where there are none."""
     compute_capability: str | None = None
     physical_cores: int | None = Field(default=None, gt=0)
     features: tuple[str, ...] = ()
@@ -146,7 +151,9 @@ class DeviceLoad(Value):
     expert_bytes_total: int = Field(default=0, ge=0)
     """All routed experts that the device holds, active or not; 0 for dense models."""
     kv_bytes: int = Field(default=0, ge=0)
-    """Cache and recurrent state read at the depth."""
+    """Cache read at the depth."""
+    recurrent_bytes: int = Field(default=0, ge=0)
+    """Recurrent states, read whatever the depth."""
     n_params_active: int = Field(ge=0)
     """Parameters a token is multiplied with on this device."""
     n_layers: int = Field(ge=0)
@@ -170,7 +177,8 @@ def estimate_speed(
 
     The time to the first token is that of one prompt while the other sequences go on decoding.
     """
-    work = Work(tuple(loads), backend, quantization, n_experts, n_experts_used, tensor_parallel, link)
+    busy = tuple(load for load in loads if load.weight_bytes or load.kv_bytes)
+    work = Work(busy, backend, quantization, n_experts, n_experts_used, tensor_parallel, link)
     step_s = work.decode_s(n_seqs)
     if step_s is None:
         return None
@@ -278,7 +286,8 @@ class Work(NamedTuple):
     def _links_s(self) -> float:
         """Seconds a graph spends between GPUs that work on it together."""
         if self.tensor_parallel > 1:
-            return max(load.n_layers for load in self.gpus) * self.tensor_parallel * ALL_REDUCE_S[self.link]
+            n_layers = max((load.n_layers for load in self.gpus), default=0)
+            return n_layers * self.tensor_parallel * ALL_REDUCE_S[self.link]
         return sum(load.n_layers for load in self.gpus) * SPLIT_LAYER_S if self.is_split else 0.0
 
     def _device_decode_s(self, load: DeviceLoad, n_seqs: int) -> float | None:
@@ -286,15 +295,17 @@ class Work(NamedTuple):
             return None
         rates, bandwidth = self.rates(load), load.bandwidth_bytes_per_s
         weights_s = self.step_bytes(load, n_seqs) / (bandwidth * rates.weights)
-        cache_s = load.kv_bytes / (bandwidth * rates.cache)
+        cache_s = (load.kv_bytes + load.recurrent_bytes) / (bandwidth * CACHE_SHARE)
+        if rates.cache:
+            cache_s += load.kv_bytes / rates.cache
         if load.kind == "cpu" and load.physical_cores:
-            weights_s = max(weights_s, self._cpu_decode_s(load))
+            weights_s = max(weights_s, self.cpu_decode_s(load))
             cache_s = max(cache_s, load.kv_bytes / (load.physical_cores * CPU_CACHE_BYTES_PER_S))
         flops = self._prefill_flops(load)
-        more_s = 2 * load.n_params_active * (n_seqs - 1) / flops if flops else 0.0
-        return weights_s + cache_s * n_seqs + more_s + load.n_layers * rates.layer_s
+        token_s = 2 * load.n_params_active / flops if flops else weights_s * SEQUENCE_SHARE
+        return weights_s + cache_s * n_seqs + token_s * (n_seqs - 1) + load.n_layers * rates.layer_s
 
-    def _cpu_decode_s(self, load: DeviceLoad) -> float:
+    def cpu_decode_s(self, load: DeviceLoad) -> float:
         """Seconds in which the cores unpack and multiply the weights for one token."""
         if not load.n_params_active or not load.physical_cores:
             return 0.0
@@ -374,12 +385,13 @@ def _source(work: Work, load: DeviceLoad) -> str:
     text = f"{load.weight_bytes / GB:.2g} GB of weights{cache} per token"
     if load.kind == "cpu" and load.physical_cores:
         memory_s = load.weight_bytes / (rates.weights * bandwidth * GB)
-        if work._cpu_decode_s(load) > memory_s:
-            return f"{text}, bound by {load.physical_cores} cores before {bandwidth:.0f} GB/s ({load.name})"
+        if work.cpu_decode_s(load) > memory_s:
+            limits = f"compute (cores: {load.physical_cores}), not by {bandwidth:.0f} GB/s"
+            return f"{text}, limited by {limits} ({load.name})"
     return f"{text} at {rates.weights:.0%} of {bandwidth:.0f} GB/s ({load.name})"
 
 
 def _band_text(name: str, band: Band) -> str:
     if not band.n_rows:
-        return f"band by judgement, no published run of this kind ({name}) is known"
-    return f"band from {band.n_rows} published runs ({name})"
+        return f"band by judgement, no measured run of this kind ({name}) is known"
+    return f"band from {band.n_rows} measured runs ({name})"

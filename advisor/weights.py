@@ -38,9 +38,7 @@ class Weights(Value):
     @property
     def total_bytes(self) -> int:
         """The tensor data of the file that is loaded."""
-        return (
-            self.input_bytes + self.output_bytes + self.rope_bytes + sum(self.layers) + sum(self.experts)
-        )
+        return self.input_bytes + self.output_bytes + self.rope_bytes + sum(self.layers) + sum(self.experts)
 
     def expert_bytes(self, layer: int) -> int:
         """The routed experts of one layer."""

@@ -136,9 +136,7 @@ def write_sparse(path: Path, arch: Architecture, quantization: str) -> Path:
         size = tensor_bytes(row.shape, type_name)
         total += pad(size, ALIGNMENT)
         raw = gguf.GGMLQuantizationType[type_name]
-        writer.add_tensor_info(
-            row.name, list(reversed(row.shape)), np.dtype(np.float16), size, raw_dtype=raw
-        )
+        writer.add_tensor_info(row.name, list(reversed(row.shape)), np.dtype(np.float16), size, raw_dtype=raw)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()

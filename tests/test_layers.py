@@ -28,6 +28,7 @@ CORE = {
     "quality",
     "quantization",
     "ranking",
+    "sentence_grammar",
     "sentences",
     "speed",
     "tensors",
@@ -122,4 +123,4 @@ def test_core_never_asks_for_the_time(path: Path) -> None:
 
 def test_every_module_has_a_layer_of_its_own() -> None:
     modules = {module_of(path) for path in files()}
-    assert (BASE | VALUES | CORE | EDGE) <= modules, "the table above names a module that is gone"
+    assert modules >= (BASE | VALUES | CORE | EDGE), "the table above names a module that is gone"

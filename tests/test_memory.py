@@ -1,4 +1,4 @@
-"""Caches, states, outputs and graphs, against what llama.cpp allocated (llama-cpp-python 0.3.36, CPU build)."""
+"""Caches, states, outputs and graphs, against what llama.cpp allocated (llama-cpp-python 0.3.36)."""
 
 from __future__ import annotations
 

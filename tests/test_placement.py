@@ -37,7 +37,11 @@ def footprint(name: str, quantization: str = "Q4_K_M", **settings: int) -> Footp
     return footprint_of(arch, weights_by_rule(arch, quantization), Settings(**{"n_ctx": 8192, **settings}))
 
 
-LLAMA_8B, QWEN_30B, LLAMA_70B = footprint("llama-3.1-8b"), footprint("qwen3-30b-a3b"), footprint("llama-3.1-70b")
+LLAMA_8B, QWEN_30B, LLAMA_70B = (
+    footprint("llama-3.1-8b"),
+    footprint("qwen3-30b-a3b"),
+    footprint("llama-3.1-70b"),
+)
 
 
 @pytest.mark.parametrize(

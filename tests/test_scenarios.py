@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+from advisor.catalog import load_catalog
 
 from advisor.api import machine_of, recommend
 from advisor.assessment import Candidate
-from advisor.catalog import load_catalog
 from advisor.model import ModelKind
 from advisor.plan import Recommendation
 from advisor.ranking import FLOOR_TOKENS_PER_S

@@ -47,6 +47,8 @@ def test_format_count(n: int, expected: str) -> None:
     assert format_count(n) == expected
 
 
-@pytest.mark.parametrize(("n", "to", "expected"), [(1, 256, 256), (256, 256, 256), (257, 256, 512), (0, 32, 0)])
+@pytest.mark.parametrize(
+    ("n", "to", "expected"), [(1, 256, 256), (256, 256, 256), (257, 256, 512), (0, 32, 0)]
+)
 def test_pad(n: int, to: int, expected: int) -> None:
     assert pad(n, to) == expected

@@ -123,7 +123,7 @@ def test_mxfp4_needs_experts() -> None:
 
 def test_an_unknown_family_says_what_can_be_done() -> None:
     arch = architecture("llama-3.1-8b").model_copy(update={"family": "starcoder"})
-    with pytest.raises(ConfigError, match="'starcoder' has no rules yet; a .gguf of the model can be"):
+    with pytest.raises(ConfigError, match="'starcoder' has no rules yet; a \\.gguf of the model can be"):
         tensors(arch)
 
 

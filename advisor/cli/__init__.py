@@ -71,6 +71,11 @@ def error_funnel() -> Iterator[None]:
     except AdvisorError as error:
         click.echo(f"advisor: {error}", err=True)
         sys.exit(EXIT_SAID_NO)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" ({context.command_path} --help tells more)" if context else ""
+        click.echo(f"advisor: {error.format_message()}{hint}", err=True)
+        sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("advisor: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
@@ -78,15 +83,18 @@ def error_funnel() -> Iterator[None]:
         # The reader (head, less) went away: what it wanted, it has. Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        # A mistake of the program's own: still one line, with the traceback for those who ask.
+        logging.getLogger("advisor").info("traceback of the error below", exc_info=True)
+        kind = type(error).__name__
+        click.echo(
+            f"advisor: internal error ({kind}: {error}); please report it with the output of advisor -v",
+            err=True,
+        )
+        sys.exit(EXIT_SAID_NO)
 
 
 def main() -> None:
     """Entry point of the `advisor` command."""
     with error_funnel():
-        try:
-            sys.exit(advisor.main(standalone_mode=False, prog_name="advisor"))
-        except click.ClickException as error:
-            error.show()
-            sys.exit(error.exit_code)
-        except click.exceptions.Exit as stop:
-            sys.exit(stop.exit_code)
+        sys.exit(advisor.main(standalone_mode=False, prog_name="advisor"))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from advisor.usecase import Backend
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BACKENDS = ("llama.cpp", "ollama", "vllm", "sglang", "mlx", "transformers", "onnx")
-PLANNED_BACKENDS = ("llama.cpp", "ollama")
-"""Those whose memory is known by rule so far."""
 ACCELERATORS = ("cuda", "rocm", "vulkan", "metal", "sycl", "cpu")
 
 
@@ -47,7 +48,9 @@ def run(command: Command) -> Command:
     """How the model is run: context, sequences, cache, backend, quantization."""
     return stack(
         click.option("--ctx", type=click.IntRange(1), help="Tokens per sequence.  [default: 8192]"),
-        click.option("--parallel", type=click.IntRange(1, 4096), default=1, help="Sequences at once.  [default: 1]"),
+        click.option(
+            "--parallel", type=click.IntRange(1, 4096), default=1, help="Sequences at once.  [default: 1]"
+        ),
         click.option(
             "--kv-type",
             type=click.Choice(["f16", "q8_0", "q4_0", "fp8"]),
@@ -78,15 +81,23 @@ def context(command: Command) -> Command:
             default="auto",
             help="Flash attention; auto is on.  [default: auto]",
         ),
-        click.option("--batch", type=click.IntRange(1), default=2048, help="Tokens of a batch.  [default: 2048]"),
-        click.option("--ubatch", type=click.IntRange(1), default=512, help="Tokens of a graph.  [default: 512]"),
+        click.option(
+            "--batch", type=click.IntRange(1), default=2048, help="Tokens of a batch.  [default: 2048]"
+        ),
+        click.option(
+            "--ubatch", type=click.IntRange(1), default=512, help="Tokens of a graph.  [default: 512]"
+        ),
         click.option(
             "--outputs-max",
             type=click.IntRange(1),
             help="Logit rows reserved.  [default: one a sequence, as llama-server]",
         ),
-        click.option("--kv-unified/--no-kv-unified", default=False, help="One cache for all sequences.  [default: no]"),
-        click.option("--swa-full/--no-swa-full", default=False, help="Sliding windows keep everything.  [default: no]"),
+        click.option(
+            "--kv-unified/--no-kv-unified", default=False, help="One cache for all sequences.  [default: no]"
+        ),
+        click.option(
+            "--swa-full/--no-swa-full", default=False, help="Sliding windows keep everything.  [default: no]"
+        ),
         click.option(
             "--embeddings/--no-embeddings",
             default=None,
@@ -103,7 +114,9 @@ def context(command: Command) -> Command:
 
 def as_json(command: Command) -> Command:
     """--json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")(
+        command
+    )
 
 
 def gpu_layers(value: str) -> int | None:
@@ -115,12 +128,12 @@ def gpu_layers(value: str) -> int | None:
     return int(value)
 
 
-def planned_backend(value: str | None) -> str | None:
+def planned_backend(value: str | None) -> Backend | None:
     """The backend, refused where its memory is not known by rule yet."""
-    if value is not None and value not in PLANNED_BACKENDS:
-        raise click.BadParameter(
-            f"{value}'s own memory is not estimated yet; choose {' or '.join(PLANNED_BACKENDS)} "
-            "(deploy can write vLLM's files for a model that has some)",
-            param_hint="--backend",
-        )
-    return value
+    if value is None or value == "llama.cpp" or value == "ollama":
+        return value
+    raise click.BadParameter(
+        f"{value}'s own memory is not estimated yet; choose llama.cpp or ollama "
+        "(deploy can write vLLM's files for a model that has some)",
+        param_hint="--backend",
+    )

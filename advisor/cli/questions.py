@@ -22,7 +22,13 @@ _USE_CASES: Final = (
     ("fast", "Answering as fast as possible"),
     ("embedding", "Embeddings for search"),
 )
-_LANGUAGES: Final = (("", "English is enough"), ("ko", "Korean"), ("ja", "Japanese"), ("zh", "Chinese"), ("de", "German"))
+_LANGUAGES: Final = (
+    ("", "English is enough"),
+    ("ko", "Korean"),
+    ("ja", "Japanese"),
+    ("zh", "Chinese"),
+    ("de", "German"),
+)
 _QUALITY: Final = (
     ("balanced", "Balance quality and speed"),
     ("best", "The best answers, even if slow"),

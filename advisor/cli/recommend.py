@@ -28,22 +28,56 @@ USE_CASES = (
 
 @click.command("recommend")
 @click.option("--use-case", type=click.Choice(USE_CASES), help="What the model is for.  [default: chat]")
-@click.option("--language", "languages", multiple=True, metavar="CODE", help="Language it must speak: ko, en … (repeatable)")
-@click.option("--users", type=click.IntRange(1, 4096), help="Requests served at the same moment.  [default: 1]")
-@click.option("--quality", type=click.Choice(["balanced", "best", "fast"]), help="What to favour.  [default: balanced]")
-@click.option("--min-tok-s", "min_tokens_per_s", type=click.FloatRange(0, min_open=True), help="Slowest decode that will do.")
-@click.option("--max-ttft", "max_ttft_s", type=click.FloatRange(0, min_open=True), help="Longest wait for the first token, in seconds.")
-@click.option("--license", type=click.Choice(["permissive", "any"]), help="Licences to consider.  [default: any]")
+@click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    metavar="CODE",
+    help="Language it must speak: ko, en … (repeatable)",
+)
+@click.option(
+    "--users", type=click.IntRange(1, 4096), help="Requests served at the same moment.  [default: 1]"
+)
+@click.option(
+    "--quality", type=click.Choice(["balanced", "best", "fast"]), help="What to favour.  [default: balanced]"
+)
+@click.option(
+    "--min-tok-s",
+    "min_tokens_per_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Slowest decode that will do.",
+)
+@click.option(
+    "--max-ttft",
+    "max_ttft_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Longest wait for the first token, in seconds.",
+)
+@click.option(
+    "--license", type=click.Choice(["permissive", "any"]), help="Licences to consider.  [default: any]"
+)
 @click.option("--offline", is_flag=True, help="The machine has no network: nothing is downloaded later.")
-@click.option("--privacy", type=click.Choice(["local-only", "cloud-ok"]), help="Whether cost may speak of APIs.")
-@click.option("--budget", "budget_usd", type=click.FloatRange(0, min_open=True), help="USD a month, for the cost report.")
+@click.option(
+    "--privacy", type=click.Choice(["local-only", "cloud-ok"]), help="Whether cost may speak of APIs."
+)
+@click.option(
+    "--budget",
+    "budget_usd",
+    type=click.FloatRange(0, min_open=True),
+    help="USD a month, for the cost report.",
+)
 @options.run
 @options.hardware
 @click.option("--answers", type=click.Path(path_type=Path), help="YAML file with the same answers.")
 @click.option("--yes", is_flag=True, help="Never ask.")
 @click.option("--limit", type=click.IntRange(0, 50), default=4, help="Alternatives shown.  [default: 4]")
 @click.option("--explain", metavar="MODEL", help="Say why MODEL is or is not the pick.")
-@click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write the plan that the later commands take.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the plan that the later commands take.",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it differs.")
 @options.as_json
 def command(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from advisor.assessment import MEMORY_PARTS, Candidate, DeviceMemory, MemoryEstimate, SpeedEstimate
+from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeedEstimate
 from advisor.errors import UnknownModelError
 from advisor.units import format_bytes, gib_down, gib_up
 
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from advisor.hardware import Machine
     from advisor.plan import Recommendation
 
-BAR_WIDTH: Final = 24
-_PART_TITLES: Final = {
-    "weights_bytes": "weights",
-    "kv_cache_bytes": "KV cache",
-    "recurrent_bytes": "state",
-    "compute_bytes": "compute",
-    "output_bytes": "output",
-    "overhead_bytes": "overhead",
-    "margin_bytes": "margin",
+BAR_WIDTH: Final = 20
+_COLUMNS: Final = {
+    "weights": ("weights_bytes",),
+    "cache": ("kv_cache_bytes", "recurrent_bytes"),
+    "compute": ("compute_bytes", "output_bytes"),
+    "overhead": ("overhead_bytes",),
+    "margin": ("margin_bytes",),
 }
+"""Parts of a total by the column they are shown in; --json has each."""
 
 
 def console(*, to_stderr: bool = False) -> Console:
@@ -42,7 +41,7 @@ def console(*, to_stderr: bool = False) -> Console:
 
 
 def memory_bar(used: int, capacity: int | None) -> str:
-    """ "█████░░░░░" of what is used; "unknown" without a capacity."""
+    """Draw what is used of a capacity: "█████░░░░░"."""
     if not capacity:
         return "capacity unknown" if capacity is None else "no room"
     filled = min(BAR_WIDTH, -(-used * BAR_WIDTH // capacity))
@@ -54,24 +53,23 @@ def memory_table(memory: MemoryEstimate) -> Table:
     """One row a device: its parts, the total against the capacity, and a bar."""
     from rich.table import Table
 
-    parts = [part for part in MEMORY_PARTS if getattr(memory, part)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("device")
-    for part in parts:
-        table.add_column(_PART_TITLES[part], justify="right")
-    table.add_column("needs", justify="right", style="bold")
-    table.add_column("free", justify="right")
-    table.add_column("")
+    for title in _COLUMNS:
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("needs", justify="right", style="bold", no_wrap=True)
+    table.add_column("free", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for row in memory.devices:
         if row.total_bytes:
-            table.add_row(row.name, *_cells(row, parts), memory_bar(row.total_bytes, row.capacity_bytes))
+            table.add_row(row.name, *_cells(row), memory_bar(row.total_bytes, row.capacity_bytes))
     return table
 
 
-def _cells(row: DeviceMemory, parts: Sequence[str]) -> Iterator[str]:
-    for part in parts:
-        size = getattr(row, part)
-        yield format_bytes(size) if size else "-"
+def _cells(row: DeviceMemory) -> Iterator[str]:
+    for parts in _COLUMNS.values():
+        size = sum(getattr(row, part) for part in parts)
+        yield format_bytes(size, digits=1) if size else "-"
     yield f"{gib_up(row.total_bytes):.1f} GiB"
     yield "unknown" if row.capacity_bytes is None else f"{gib_down(row.capacity_bytes):.1f} GiB"
 
@@ -102,7 +100,9 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
     out = console()
     out.print(f"[bold]{result.model}[/] {result.quantization}, {_context(result)} on {machine.title}\n")
     out.print(memory_table(result.memory))
-    verdict = {True: "fits", False: "does not fit", None: "unknown, a capacity could not be read"}[result.fits]
+    verdict = {True: "fits", False: "does not fit", None: "unknown, a capacity could not be read"}[
+        result.fits
+    ]
     if result.fits is False:
         verdict += f": {format_bytes(result.memory.missing_bytes)} missing"
     out.print(f"\ntotal    {gib_up(result.memory.total_bytes):.1f} GiB, {verdict}")
@@ -110,9 +110,7 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
         out.print(f"speed    {speed_line(result.speed)}")
     if result.placement.n_gpu_layers:
         moe = result.placement.n_cpu_moe
-        out.print(
-            f"layers   -ngl {result.placement.n_gpu_layers}" + (f" --n-cpu-moe {moe}" if moe else "")
-        )
+        out.print(f"layers   -ngl {result.placement.n_gpu_layers}" + (f" --n-cpu-moe {moe}" if moe else ""))
     source = {"config-rules": "by rule", "gguf-header": "from the file's header", "probe": "by llama.cpp"}
     out.print(f"weights  {source[result.memory.source]}")
     if result.speed:
@@ -141,19 +139,23 @@ def show_recommendation(result: Recommendation, saved: Path | None) -> None:
     _show_choice(out, result.choice)
     for role, companion in (("embedding", result.companions.embedding), ("rerank", result.companions.rerank)):
         if companion:
-            out.print(f"with     {companion.name} {companion.quantization} ({role}) on {', '.join(companion.placement.devices)}")
+            devices = ", ".join(companion.placement.devices)
+            out.print(f"with     {companion.name} {companion.quantization} ({role}) on {devices}")
     if result.alternatives:
         out.print()
         out.print(_alternatives_table(result.alternatives))
     out.print()
     for note in result.notes:
         out.print(f"[dim]note: {note}[/]")
-    out.print(f"[dim]{len(result.rejected)} other models were turned down; --explain MODEL or --json tells why.[/]\n")
+    others = len(result.rejected)
+    out.print(f"[dim]{others} other models were turned down; --explain MODEL or --json tells why.[/]\n")
     _show_next(out, saved)
 
 
 def _show_choice(out: Console, choice: Candidate) -> None:
-    out.print(f"[bold green]{choice.name}[/] [bold]{choice.quantization}[/], {_context(choice)}, {choice.license}")
+    out.print(
+        f"[bold green]{choice.name}[/] [bold]{choice.quantization}[/], {_context(choice)}, {choice.license}"
+    )
     out.print()
     out.print(memory_table(choice.memory))
     out.print(f"\nspeed    {speed_line(choice.speed)}")
@@ -169,7 +171,14 @@ def _alternatives_table(alternatives: Sequence[Candidate]) -> Table:
     from rich.table import Table
 
     table = Table(title="Alternatives", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title, justify in (("model", "left"), ("quant", "left"), ("needs", "right"), ("tok/s", "right"), ("score", "right"), ("where", "left")):
+    for title, justify in (
+        ("model", "left"),
+        ("quant", "left"),
+        ("needs", "right"),
+        ("tok/s", "right"),
+        ("score", "right"),
+        ("where", "left"),
+    ):
         table.add_column(title, justify=justify)  # type: ignore[arg-type]  # rich's literals, read from a table
     for row in alternatives:
         speed = row.speed

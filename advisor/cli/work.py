@@ -30,7 +30,9 @@ def machine_from(hardware: str | None, accelerator: str | None) -> Machine:
         return machine.model_copy(update={"gpus": ()})
     strangers = [g.name for g in machine.gpus if g.vendor not in _VENDORS.get(accelerator or "", {g.vendor})]
     if strangers:
-        raise AdvisorError(f"{accelerator} does not drive the {strangers[0]}: leave --accelerator out, or use vulkan")
+        raise AdvisorError(
+            f"{accelerator} does not drive the {strangers[0]}: leave --accelerator out, or use vulkan"
+        )
     return machine
 
 
@@ -38,7 +40,9 @@ def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Est
     """Estimate a model under the flags of `options.run` and `options.context`."""
     backend = planned_backend(flags["backend"]) or "llama.cpp"
     if flags["method"] == "probe":
-        raise AdvisorError("--method probe is not built yet: use rules, or advisor smoke-test on a .gguf you have")
+        raise AdvisorError(
+            "--method probe is not built yet: use rules, or advisor smoke-test on a .gguf you have"
+        )
     subject = resolve_model(model, load_catalog)
     embeddings = flags["embeddings"]
     settings = Settings(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from advisor.errors import ProbeError
 from advisor.hardware import Gpu, HostMemory
@@ -17,9 +17,6 @@ from advisor.probes.pci import display_vendors
 from advisor.value import Value
 
 T = TypeVar("T")
-
-HIDING_VARIABLES: Final = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
-"""Variables that hide cards from CUDA programs, or from a container, but not from the driver's library."""
 
 
 class NvidiaReading(Value):
@@ -85,7 +82,9 @@ def _read_cards(nvml: ModuleType, memory: HostMemory) -> NvidiaReading:
             continue
         if not card:
             notes.append(f"GPU {index} is in MIG mode without a slice: make one, or turn MIG off.")
-        gpus += (gpu.model_copy(update={"index": len(gpus) + i, "driver": driver}) for i, gpu in enumerate(card))
+        gpus += (
+            gpu.model_copy(update={"index": len(gpus) + i, "driver": driver}) for i, gpu in enumerate(card)
+        )
     if sum(gpu.mig for gpu in gpus) > 1:
         notes.append("A CUDA program sees one MIG slice at a time: they do not add up.")
     return NvidiaReading(gpus=tuple(gpus), interconnect=_slowest(links, gpus), notes=tuple(notes))

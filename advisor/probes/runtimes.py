@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Final
 
 from advisor.hardware import Runtime
 from advisor.value import Value
 
 VERSION_LIMIT_S: Final = 3.0
-"""Longest wait for a version: vLLM imports PyTorch first, and is not waited for longer."""
+"""Longest wait for a program to print its version."""
 ENDPOINT_LIMIT_S: Final = 0.2
 """Longest wait for a server on this machine: it answers in a millisecond or is not there."""
 
@@ -20,8 +21,10 @@ class Program(Value):
     """How to find a runtime and what it tells of itself."""
 
     name: str
-    version_flag: str = "--version"
     version_pattern: str = r"\d+\.\d+[\w.+-]*"
+    """What to look for in the output of `--version`."""
+    distribution: str | None = None
+    """The Python package whose installed metadata tells the version, where starting takes long."""
     endpoint: str | None = None
     """Where it listens on this machine unless told otherwise."""
     probe_path: str = "/"
@@ -30,7 +33,7 @@ class Program(Value):
 PROGRAMS: Final = (
     Program(name="ollama", endpoint="http://127.0.0.1:11434", probe_path="/api/version"),
     Program(name="llama-server", version_pattern=r"(?<=version: )\d+"),
-    Program(name="vllm"),
+    Program(name="vllm", distribution="vllm"),  # imports PyTorch before it prints anything
     Program(name="docker"),
 )
 
@@ -52,17 +55,25 @@ def read_runtimes() -> tuple[Runtime, ...]:
 def read_runtime(program: Program) -> Runtime | None:
     """One runtime: installed, or answering at its endpoint (as from a container); None when neither."""
     path = shutil.which(program.name)
-    endpoint = program.endpoint if program.endpoint and answers(program.endpoint, program.probe_path) else None
+    endpoint = (
+        program.endpoint if program.endpoint and answers(program.endpoint, program.probe_path) else None
+    )
     if path is None and endpoint is None:
         return None
-    version = parse_version(program, _ask_version(path, program.version_flag)) if path else None
-    return Runtime(name=program.name, version=version, endpoint=endpoint)
+    return Runtime(name=program.name, version=_version(program, path) if path else None, endpoint=endpoint)
 
 
 def parse_version(program: Program, text: str) -> str | None:
     """The version in what the program prints; None where it prints none."""
     found = re.search(program.version_pattern, text)
     return found.group().rstrip(".,") if found else None
+
+
+def distribution_version(path: Path, name: str) -> str | None:
+    """The version of the Python package that a command belongs to, from its environment's metadata."""
+    for info in path.resolve().parent.parent.glob(f"lib/python3*/*-packages/{name}-*.dist-info"):
+        return info.name.removeprefix(f"{name}-").removesuffix(".dist-info")
+    return None
 
 
 def answers(endpoint: str, path: str) -> bool:
@@ -80,10 +91,12 @@ def answers(endpoint: str, path: str) -> bool:
         connection.close()
 
 
-def _ask_version(path: str, flag: str) -> str:
+def _version(program: Program, path: str) -> str | None:
+    if program.distribution:
+        return distribution_version(Path(path), program.distribution)
     try:
         done = subprocess.run(
-            [path, flag],
+            [path, "--version"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # llama-server writes it there
@@ -91,5 +104,5 @@ def _ask_version(path: str, flag: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace")
+        return None
+    return parse_version(program, done.stdout.decode(errors="replace"))

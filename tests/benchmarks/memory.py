@@ -129,7 +129,7 @@ def print_table(title: str, rows: list[Row | None]) -> None:
     left_out = sum(row is None for row in rows)
     print(f"\n{title}: {len(rows) - left_out} rows, {left_out} repacked ones left out")
     print(
-        f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute ±5 %':>13}{'worst total':>13}{'plain':>9}"
+        f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute 5 %':>13}{'worst total':>13}{'plain':>9}"
     )
     for family, group in sorted(by_family.items()):
         wrong = {

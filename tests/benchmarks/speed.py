@@ -2,8 +2,8 @@
 
     python tests/benchmarks/speed.py --truth DIR [--held-out]
 
-DIR holds `speed.csv` (runs) and `gpu_specs.csv` (devices). With `--held-out` the constants that estimate a device are
-fitted without it; a device that is the only one of its kind keeps the constants of its own rows.
+DIR holds `speed.csv` (runs) and `gpu_specs.csv` (devices). With `--held-out` the constants that estimate a
+device are fitted without it; one that is the only one of its kind keeps the constants of its own rows.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class _Shape:
     def parse(cls, line: dict[str, str]) -> _Shape:
         floats = {"n_params", "state_bytes", "n_params_experts"}
         fields = {k: float(v) if k in floats else int(v) for k, v in line.items() if k != "match"}
-        return cls(match=re.compile(line["match"], re.IGNORECASE), **fields)  # type: ignore[arg-type]
+        return cls(match=re.compile(line["match"], re.IGNORECASE), **fields)  # type: ignore[arg-type]  # int or float by field
 
     @property
     def n_looked_up(self) -> int:
@@ -187,7 +187,7 @@ class _Shape:
     def cache_bytes(self, depth: float) -> float:
         full = self.n_layers_full * self.kv_width_full * depth
         sliding = self.n_layers_sliding * self.kv_width_sliding * min(depth, self.n_window)
-        return 2 * (full + sliding) + self.state_bytes
+        return 2 * (full + sliding)
 
 
 def _expert_bytes(quantization: str, total: float, shape: _Shape, *, published: bool) -> float:
@@ -231,6 +231,7 @@ def _row(raw: dict[str, str], spec: dict[str, str], shape: _Shape, size_gib: flo
         shared_bytes=int(shared / n_gpus),
         expert_bytes_total=int(experts / n_gpus),
         kv_bytes=int(shape.cache_bytes(depth) / n_gpus),
+        recurrent_bytes=int(shape.state_bytes / n_gpus),
         n_params_active=int(shape.n_active() / n_gpus),
         n_layers=shape.n_layers if n_parallel > 1 else max(1, round(shape.n_layers / n_gpus)),
     )
@@ -258,7 +259,17 @@ def _row(raw: dict[str, str], spec: dict[str, str], shape: _Shape, size_gib: flo
     )
 
 
-FITTED: Final = ("NVIDIA", "AMD", "AMD unified", "Apple", "Apple (MLX)", "Intel", "CPU", "vLLM", "several GPUs")
+FITTED: Final = (
+    "NVIDIA",
+    "AMD",
+    "AMD unified",
+    "Apple",
+    "Apple (MLX)",
+    "Intel",
+    "CPU",
+    "vLLM",
+    "several GPUs",
+)
 """Groups of runs that the constants are fitted to; the others are other builds, or hosts that hold back."""
 
 

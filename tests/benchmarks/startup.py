@@ -61,7 +61,7 @@ def main() -> None:
         times = sorted(seconds(arguments) for _ in range(runs))
         against = f"  goal {goal:.2f} s" if goal else ""
         print(
-            f"{title:34} median {statistics.median(times):.3f} s  ({times[0]:.3f} to {times[-1]:.3f}){against}"
+            f"{title:34} median {statistics.median(times):.3f} s ({times[0]:.3f} to {times[-1]:.3f}){against}"
         )
         shares = import_shares(arguments)
         total = sum(ms for _, ms in shares)

@@ -138,6 +138,8 @@ class Quality(Value):
     source: str | None
     date: date | None
     evidence: Literal["measured", "inherited", "estimated", "none"]
+    residual: float | None = None
+    """Standard deviation of the line or guess that the score went through; None where it was measured."""
 
 
 class Placement(Value):

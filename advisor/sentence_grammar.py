@@ -53,6 +53,7 @@ class Part(NamedTuple):
     """Cores of a processor or a GPU: the words leave it open."""
     mt_per_s: int | None
     """Speed of the RAM: "DDR5-6000"."""
+    nvlink: bool
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -77,16 +78,18 @@ _SPELLINGS: Final = tuple(
 )
 """Ways of writing that the grammar need not know."""
 
+_NEGATIVE: Final = re.compile(r"(?:^|[\s,;+&])[-−][0-9][0-9.]*")
 _SEPARATOR: Final = re.compile(r"[,;+&，、]|\b(?:and|with|plus)\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|[^\W\d_]+")
 _LEXER: Final = re.compile(
     r"""(?:
       (?P<size>[0-9.]+\ [gtm]i?b)
-    | (?P<cores>[0-9]+\ (?:physical\ )?(?:cores?|vcpus?)(?:\ (?P<cores_of>cpu|gpu))?)
+    | (?P<cores>[0-9]+\ (?:physical\ )?(?:cores?|vcpus?|코어)(?:\ (?P<cores_of>cpu|gpu))?)
     | (?P<threads>[0-9]+\ threads?)
     | (?P<ddr>(?:lp)?ddr\ [0-9](?:\ x)?(?:\ (?P<speed>[0-9]{4,5})(?:\ mt\ s|\ mhz)?)?)
     | (?P<vram>vram|gddr\ [0-9](?:\ x)?|hbm(?:\ [0-9](?:\ e)?)?)
-    | (?P<ram>ram|memory)
+    | (?P<nvlink>nvlink)
+    | (?P<ram>ram|memory|램|메모리)
     | (?P<filler>of|the|unified|system|shared|host|main|desktop|pc|computer)
     | (?P<word>\S+)
     )(?:\ |$)""",
@@ -116,6 +119,10 @@ def parse_parts(text: str) -> tuple[Part, ...]:
 
     Raises `HardwareError` for a count, a size or a number of cores that no machine has.
     """
+    if negative := _NEGATIVE.search(text):
+        raise HardwareError(
+            f"'{negative[0].strip()[:MAX_DIGITS]}': sizes and counts are positive; leave the minus out"
+        )
     for pattern, plain in _SPELLINGS:
         text = pattern.sub(plain, text)
     parts = (_parse_part(piece) for piece in _SEPARATOR.split(text))
@@ -127,7 +134,7 @@ def name_key(name: str) -> tuple[str, ...]:
     return tuple(word for part in parse_parts(name) for word in part.key)
 
 
-_EMPTY: Final = Part("", 1, (), (), None, None, None, None)
+_EMPTY: Final = Part("", 1, (), (), None, None, None, None, False)
 
 
 def _parse_part(text: str) -> Part:
@@ -146,6 +153,8 @@ def _parse_part(text: str) -> Part:
         elif match.lastgroup in ("ram", "ddr"):
             part, waiting = _with_kind(part, "ram")
             part = part._replace(mt_per_s=int(match["speed"]) if match["speed"] else part.mt_per_s)
+        elif match.lastgroup == "nvlink":
+            part = part._replace(nvlink=True)
         elif match.lastgroup == "word":
             words.append(found)
     return _with_count(part, words)

@@ -17,6 +17,8 @@ from advisor.units import GIB, format_bandwidth, gib_down
 
 DEFAULT_RAM_BYTES: Final = 16 * GIB
 """What an ordinary desktop or laptop has, and too little to promise much."""
+LEAST_RAM_BYTES: Final = 4 * GIB
+"""Boards are sold with less, but then the system leaves no room for a model: not what is meant unasked."""
 DEFAULT_CORES: Final = 8
 """The middle of what desktops and laptops have."""
 DEFAULT_BUS_BITS: Final = 128
@@ -106,8 +108,6 @@ def _read_name(
         return said, part
     if phrase in _CPU_ONLY:
         return said._replace(cpu_only=True), part
-    if phrase == "nvlink":
-        return said._replace(nvlink=True), part
     if part.words[0] in _SYSTEMS and all(word[0].isdigit() for word in part.words[1:]):
         return said._replace(system=_SYSTEMS[part.words[0]]), part
     if candidates := _find(part, gpus):
@@ -191,7 +191,11 @@ def _read_rest(said: _Description, part: Part) -> _Description:
     cores = part.cpu_cores or part.cores
     if cores and said.cores:
         raise HardwareError(f"'{part.text}': the number of cores is given twice")
-    return said._replace(cores=cores or said.cores, mt_per_s=part.mt_per_s or said.mt_per_s)
+    return said._replace(
+        cores=cores or said.cores,
+        mt_per_s=part.mt_per_s or said.mt_per_s,
+        nvlink=part.nvlink or said.nvlink,
+    )
 
 
 def _checked(said: _Description) -> _Description:
@@ -226,7 +230,7 @@ def _machine(said: _Description) -> Machine:
 
 def _choose(named: _Named, ram_bytes: int | None, assumed: list[str]) -> GpuSpec:
     """The variant that is meant: of several, a usual one, and of those the one with the least memory."""
-    fitting = _by_memory(_by_cores(named), named.vram, ram_bytes)
+    fitting = _by_memory(_by_cores(named), named, ram_bytes)
     usual = [spec for spec in fitting if spec.default] or fitting
     chosen = min(
         usual, key=lambda spec: (_least_memory(spec), spec.bandwidth_bytes_per_s or 0, spec.gpu_cores or 0)
@@ -254,25 +258,35 @@ def _by_cores(named: _Named) -> tuple[GpuSpec, ...]:
     return tuple(spec for spec in named.candidates if spec.gpu_cores == wanted)
 
 
-def _by_memory(specs: tuple[GpuSpec, ...], vram: Size | None, ram_bytes: int | None) -> tuple[GpuSpec, ...]:
-    if specs[0].memory == "unified":
-        offered = {size for spec in specs for size in spec.ram_bytes}
-        if ram_bytes is None or not offered:
-            return specs
-        fitting = tuple(spec for spec in specs if ram_bytes in spec.ram_bytes)
-        wanted = ram_bytes
-    else:
-        if vram is None:
-            return specs
-        wanted = vram.n_bytes
-        offered = {spec.vram_bytes for spec in specs if spec.vram_bytes}
-        fitting = tuple(
-            spec for spec in specs if abs((spec.vram_bytes or 0) - wanted) <= VRAM_TOLERANCE * wanted
-        )
+def _by_memory(specs: tuple[GpuSpec, ...], named: _Named, ram_bytes: int | None) -> tuple[GpuSpec, ...]:
+    """The variants with the memory that was asked for; all where none was."""
+    if named.unified:
+        return _by_pool(specs, ram_bytes)
+    if named.vram is None:
+        return specs
+    wanted = named.vram.n_bytes
+    fitting = tuple(spec for spec in specs if abs((spec.vram_bytes or 0) - wanted) <= VRAM_TOLERANCE * wanted)
     if not fitting:
-        sizes = _either([_gib(size) for size in sorted(offered)])
-        raise HardwareError(f"{specs[0].name} has {sizes} of memory, not {_gib(wanted)}; correct the size")
+        variants = _either([f"{spec.name} ({_gib(spec.vram_bytes or 0)})" for spec in specs])
+        raise HardwareError(
+            f"no {_gib(wanted)} variant of '{named.part.text}': there is {variants};"
+            f" if the machine's memory is meant, write '{_gib(wanted).replace('GiB', 'GB')} RAM'"
+        )
     return fitting
+
+
+def _by_pool(specs: tuple[GpuSpec, ...], ram_bytes: int | None) -> tuple[GpuSpec, ...]:
+    """The variants that are sold with that much memory; all where any can be fitted."""
+    offered = sorted({size for spec in specs for size in spec.ram_bytes})
+    if ram_bytes is None or not offered:
+        return specs
+    if ram_bytes not in offered:
+        raise HardwareError(_not_sold(specs[0].name, offered, ram_bytes))
+    return tuple(spec for spec in specs if ram_bytes in spec.ram_bytes)
+
+
+def _not_sold(name: str, offered: Sequence[int], wanted: int) -> str:
+    return f"{name} is sold with {_either([_gib(size) for size in offered])} of memory, not {_gib(wanted)}"
 
 
 def _memory(said: _Description, chip: GpuSpec | None, assumed: list[str]) -> HostMemory:
@@ -280,8 +294,9 @@ def _memory(said: _Description, chip: GpuSpec | None, assumed: list[str]) -> Hos
     sold = chip.ram_bytes if chip else said.processor.spec.ram_bytes if said.processor else ()
     owner = chip.name if chip else said.processor.spec.name if said.processor else ""
     if total is None:
-        total = min(sold, default=DEFAULT_RAM_BYTES)
-        reason = f", the {'smallest' if len(sold) > 1 else 'size'} that {owner} is sold with" if sold else ""
+        total = min((size for size in sold if size >= LEAST_RAM_BYTES), default=DEFAULT_RAM_BYTES)
+        kind = "the only size" if len(sold) == 1 else "the smallest"
+        reason = f", {kind} that {owner} is sold with" if total in sold[:1] else ""
         assumed.append(f"RAM: {_gib(total)}{reason}")
     elif sold and total not in sold:
         raise HardwareError(
@@ -298,8 +313,11 @@ def _bandwidth(said: _Description, chip: GpuSpec | None, assumed: list[str]) -> 
     bits = processor.spec.memory_bus_bits if processor else DEFAULT_BUS_BITS
     fastest = processor.spec.memory_mt_per_s if processor else DEFAULT_MT_PER_S
     mt_per_s = said.mt_per_s or fastest
-    rate = bits // 8 * mt_per_s * 10**6 * (processor.sockets if processor else 1)
-    reason = f"{bits} bit at {mt_per_s} MT/s"
+    sockets = processor.sockets if processor else 1
+    rate = sockets * (bits // 8) * mt_per_s * 10**6
+    reason = (
+        f"{bits} bit at {mt_per_s} MT/s" if sockets == 1 else f"{sockets} × {bits} bit at {mt_per_s} MT/s"
+    )
     if processor and not said.mt_per_s:
         reason += f", the fastest that {processor.spec.name} supports"
     if not (processor and said.mt_per_s):

@@ -77,18 +77,20 @@ def _show(machine: Machine) -> None:
 def _host_lines(host: Host) -> Iterator[tuple[str, str]]:
     cpu, memory, disk = host.cpu, host.memory, host.disk
     yield "system", host.os + (", in a container" if host.container else "")
-    cores = f"{cpu.physical_cores or 'unknown'} cores, {cpu.logical_cores or 'unknown'} threads"
+    cores = f"{_count(cpu.physical_cores, 'cores')}, {_count(cpu.logical_cores, 'threads')}"
     limit = f", limited to {cpu.limit_cores:g}" if cpu.limit_cores is not None else ""
     yield "processor", f"{cpu.name or 'unknown'}, {cores}{limit}"
     yield "", " ".join(cpu.features) or "SIMD extensions unknown"
     parts = [f"{format_bytes(memory.total_bytes)} in total"]
     if memory.limit_bytes is not None:
         parts.append(f"limited to {format_bytes(memory.limit_bytes)}")
-    parts.append(f"{_size(memory.available_bytes)} available")
+    available = memory.available_bytes
+    parts.append("available unknown" if available is None else f"{format_bytes(available)} available")
     rate = memory.bandwidth_bytes_per_s
     parts.append("bandwidth unknown" if rate is None else f"{format_bandwidth(rate)} measured")
     yield "memory", ", ".join(parts)
-    yield "disk", f"{_size(disk.free_bytes)} free for models in {disk.cache_dir or 'an unknown folder'}"
+    free = "free space unknown" if disk.free_bytes is None else f"{format_bytes(disk.free_bytes)} free"
+    yield "disk", f"{free} for models in {disk.cache_dir or 'an unknown folder'}"
 
 
 def _gpu_table(gpus: tuple[Gpu, ...]) -> Table:
@@ -112,6 +114,10 @@ def _gpu_table(gpus: tuple[Gpu, ...]) -> Table:
             gpu.driver or "unknown",
         )
     return table
+
+
+def _count(n: int | None, what: str) -> str:
+    return f"{what} unknown" if n is None else f"{n} {what}"
 
 
 def _size(size: int | None) -> str:

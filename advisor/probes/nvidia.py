@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from advisor.errors import ProbeError
 from advisor.hardware import Gpu, HostMemory
 from advisor.probes.pci import display_vendors
 from advisor.value import Value
@@ -73,18 +72,19 @@ def _read_cards(nvml: ModuleType, memory: HostMemory) -> NvidiaReading:
     notes: list[str] = []
     links: list[str | None] = []
     for index in range(nvml.nvmlDeviceGetCount()):
+        name = f"GPU {index} (as nvidia-smi counts)"
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             card = list(_devices(nvml, handle, memory))
-            links.append(_link(nvml, handle))
-        except (nvml.NVMLError, ProbeError) as error:
-            notes.append(f"GPU {index} could not be read and is left out: {error}.")
+        except (nvml.NVMLError, ValueError) as error:  # ValueError: an answer that makes no sense
+            reason = str(error).partition("\n")[0]
+            notes.append(f"{name} could not be read and is left out: {reason}.")
             continue
+        links.append(_link(nvml, handle))
         if not card:
-            notes.append(f"GPU {index} is in MIG mode without a slice: make one, or turn MIG off.")
-        gpus += (
-            gpu.model_copy(update={"index": len(gpus) + i, "driver": driver}) for i, gpu in enumerate(card)
-        )
+            notes.append(f"{name} is in MIG mode without a slice: make one, or turn MIG off.")
+        start = len(gpus)
+        gpus += [gpu.model_copy(update={"index": start + i, "driver": driver}) for i, gpu in enumerate(card)]
     if sum(gpu.mig for gpu in gpus) > 1:
         notes.append("A CUDA program sees one MIG slice at a time: they do not add up.")
     return NvidiaReading(gpus=tuple(gpus), interconnect=_slowest(links, gpus), notes=tuple(notes))
@@ -92,55 +92,38 @@ def _read_cards(nvml: ModuleType, memory: HostMemory) -> NvidiaReading:
 
 def _devices(nvml: ModuleType, handle: Any, memory: HostMemory) -> Iterator[Gpu]:
     """What can be used of a card: the card, or its MIG slices."""
+    capability = _capability(nvml, handle)
     mode = _optional(nvml, nvml.nvmlDeviceGetMigMode, handle)
     if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
-        yield _card(nvml, handle, memory)
+        yield _card(nvml, handle, memory).model_copy(update={"compute_capability": capability})
         return
-    capability = _capability(nvml, handle)
     for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
         piece = _optional(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index)
         if piece is not None:
-            yield _slice(nvml, piece, capability)
+            info = nvml.nvmlDeviceGetMemoryInfo(piece)
+            gpu = _gpu(nvml, piece, info.total, info.free)
+            yield gpu.model_copy(update={"compute_capability": capability, "mig": True})
 
 
 def _card(nvml: ModuleType, handle: Any, memory: HostMemory) -> Gpu:
-    name = nvml.nvmlDeviceGetName(handle)
-    capability = _capability(nvml, handle)
     try:
         info = nvml.nvmlDeviceGetMemoryInfo(handle)
     except nvml.NVMLError_NotSupported:
         info = None
     if info is None or info.total == 0:
         # GB10 and Jetson have no memory of their own, and their driver says so in one of these ways.
-        return Gpu(
-            index=0,
-            name=name,
-            vendor="nvidia",
-            vram_bytes=memory.total_bytes,
-            free_bytes=memory.available_bytes,
-            compute_capability=capability,
-            memory="unified",
-        )
-    return Gpu(
-        index=0,
-        name=name,
-        vendor="nvidia",
-        vram_bytes=info.total,
-        free_bytes=info.free,
-        compute_capability=capability,
-    )
+        gpu = _gpu(nvml, handle, memory.total_bytes, memory.available_bytes)
+        return gpu.model_copy(update={"memory": "unified"})
+    return _gpu(nvml, handle, info.total, info.free)
 
 
-def _slice(nvml: ModuleType, handle: Any, capability: str | None) -> Gpu:
-    info = nvml.nvmlDeviceGetMemoryInfo(handle)
+def _gpu(nvml: ModuleType, handle: Any, vram_bytes: int, free_bytes: int | None) -> Gpu:
     return Gpu(
-        index=0,
+        index=0,  # numbered when all are read
         name=nvml.nvmlDeviceGetName(handle),
         vendor="nvidia",
-        vram_bytes=info.total,
-        free_bytes=info.free,
-        compute_capability=capability,
-        mig=True,
+        vram_bytes=vram_bytes,
+        free_bytes=free_bytes,
     )
 
 

@@ -1,0 +1,234 @@
+"""The model catalog: what `catalog/models.json` holds, and how it is compiled from the YAML that people edit.
+
+    python -m advisor.catalog
+
+reads `catalog/models/*.yaml` and `catalog/quality.yaml`, checks them, and writes `catalog/models.json` (one
+line a model) and `catalog/models/.schema.json`, which completes and checks the YAML in an editor. Run it after
+every edit; a test proves both fresh. The program reads the JSON alone: the YAML takes a second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from math import prod
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from advisor.errors import CatalogError, ConfigError, UnknownModelError
+from advisor.model import Artifact, Model
+from advisor.quality import QualityData
+from advisor.resources import CATALOG_DIR
+from advisor.value import Value
+from advisor.weights import Weights, weights_by_rule
+from advisor.yaml_files import read_yaml
+
+COMPILED: Final = "models.json"
+SCHEMA: Final = ".schema.json"
+PARAMETER_TOLERANCE: Final = 0.03
+"""How far a published parameter count may be from that of the tensors: pooling layers are not loaded."""
+
+
+class Catalog(Value):
+    """Every model that can be recommended, with its evidence, and its size in every quantization offered."""
+
+    date: date
+    """When the newest entry was last held against its sources."""
+    models: tuple[Model, ...]
+    """Sorted by id."""
+    weights: Mapping[str, Mapping[str, Weights]]
+    """By model id and GGUF quantization: what `weights_by_rule` gives, computed once."""
+    quality: QualityData
+
+    def get(self, name: str) -> Model:
+        """The model of that id or alias, whatever the case.
+
+        Raises `UnknownModelError` with the nearest names.
+        """
+        wanted = name.strip().lower()
+        for model in self.models:
+            if wanted in (known.lower() for known in model.names):
+                return model
+        nearest = ", ".join(self.nearest(wanted)) or "none is near"
+        raise UnknownModelError(
+            f"no model {name!r} in the catalog; nearest: {nearest} (`advisor models list` shows all)"
+        )
+
+    def nearest(self, name: str, *, limit: int = 3) -> list[str]:
+        """Ids of the models whose names resemble `name`, best first."""
+        from difflib import get_close_matches
+
+        ids = {known.lower(): model.id for model in self.models for known in model.names}
+        close = get_close_matches(name.lower(), ids, n=2 * limit, cutoff=0.5)
+        return list(dict.fromkeys(ids[match] for match in close))[:limit]
+
+
+def load_catalog(folder: Path = CATALOG_DIR) -> Catalog:
+    """The compiled catalog. Raises `CatalogError` where it is missing or broken."""
+    path = folder / COMPILED
+    try:
+        return Catalog.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise CatalogError(
+            f"{path} cannot be read ({error.strerror}); compile it with `python -m advisor.catalog`"
+        ) from error
+    except ValidationError as error:
+        raise CatalogError(
+            f"{path} is broken: {_first_problem(error)}; compile it anew with `python -m advisor.catalog`"
+        ) from error
+
+
+def compile_catalog(folder: Path = CATALOG_DIR) -> Catalog:
+    """The catalog from the YAML files.
+
+    Raises `CatalogError`, one line that names file, entry, field and the fix.
+    """
+    paths = sorted((folder / "models").glob("*.yaml"))
+    places = {path: _read_models(path) for path in paths}
+    models = sorted((model for read in places.values() for model in read), key=lambda model: model.id)
+    _check_names(places)
+    for path, read in places.items():
+        for model in read:
+            _check_model(path, model)
+    return Catalog(
+        date=max((model.checked for model in models), default=date.min),
+        models=tuple(models),
+        weights={model.id: _weights(model) for model in models if _ggufs(model)},
+        quality=_read_quality(folder / "quality.yaml"),
+    )
+
+
+def compiled_text(catalog: Catalog) -> str:
+    """What `catalog/models.json` holds: sorted keys, one line a model, so that changes can be reviewed."""
+    document = catalog.model_dump(mode="json", exclude_defaults=True)
+    models = ",\n".join(_compact(model) for model in document["models"])
+    weights = ",\n".join(f"{_compact(name)}: {_compact(sizes)}" for name, sizes in document["weights"].items())
+    return (
+        f'{{"date": {_compact(document["date"])},\n"models": [\n{models}\n],\n'
+        f'"quality": {_compact(document["quality"])},\n"weights": {{\n{weights}\n}}}}\n'
+    )
+
+
+def schema_text() -> str:
+    """What `catalog/models/.schema.json` holds."""
+    return json.dumps(TypeAdapter(list[Model]).json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _ggufs(model: Model) -> list[Artifact]:
+    return [artifact for artifact in model.artifacts if artifact.format == "gguf"]
+
+
+def _weights(model: Model) -> dict[str, Weights]:
+    quantizations = sorted({artifact.quantization for artifact in _ggufs(model)})
+    return {q: weights_by_rule(model.architecture, q) for q in quantizations}
+
+
+def _read_models(path: Path) -> list[Model]:
+    document = read_yaml(path)
+    if not isinstance(document, list):
+        raise CatalogError(f"{path}: write a list of models, each starting with '- id: …'")
+    models: list[Model] = []
+    for number, data in enumerate(document, start=1):
+        name = data.get("id", f"entry {number}") if isinstance(data, dict) else f"entry {number}"
+        try:
+            model = Model.model_validate(data)
+        except ValidationError as error:
+            raise CatalogError(f"{path}: {name}: {_first_problem(error)}; correct the field") from error
+        if models and model.id <= models[-1].id:
+            raise CatalogError(f"{path}: {model.id}: id: stands behind {models[-1].id}; sort the file by id")
+        models.append(model)
+    return models
+
+
+def _read_quality(path: Path) -> QualityData:
+    try:
+        return QualityData.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise CatalogError(f"{path}: {_first_problem(error)}; correct the field") from error
+
+
+def _check_names(places: Mapping[Path, Iterable[Model]]) -> None:
+    """Every name finds one model, and every successor exists."""
+    owners: dict[str, str] = {}
+    for path, models in places.items():
+        for model in models:
+            for name in model.names:
+                owner = owners.setdefault(name.lower(), model.id)
+                if owner != model.id:
+                    raise CatalogError(
+                        f"{path}: {model.id}: aliases: {name!r} is also a name of {owner}; remove one"
+                    )
+    ids = [model.id for models in places.values() for model in models]
+    for path, models in places.items():
+        for model in models:
+            if ids.count(model.id) > 1:
+                raise CatalogError(f"{path}: {model.id}: id: is used twice; rename or remove one")
+            if model.superseded_by not in (None, *ids) or model.superseded_by == model.id:
+                raise CatalogError(
+                    f"{path}: {model.id}: superseded_by: no other model {model.superseded_by!r}; "
+                    "give an existing id or leave the field out"
+                )
+
+
+def _check_model(path: Path, model: Model) -> None:
+    problem = next(_problems(model), None)
+    if problem:
+        raise CatalogError(f"{path}: {model.id}: {problem}")
+
+
+def _problems(model: Model) -> Iterator[str]:
+    """What the types cannot see, each as "field: what is wrong; the fix"."""
+    arch, active = model.architecture, model.n_params_active
+    if model.released > model.checked:
+        yield f"released: {model.released} is after checked, {model.checked}; correct the date"
+    if any(cell.date > model.checked for cell in model.quality):
+        yield "quality: a score is dated after checked; correct the date, or check the entry again"
+    if (arch.moe is not None) != (active is not None):
+        yield "n_params_active: give it for mixtures of experts, and for them alone"
+    if active is not None and active >= model.n_params:
+        yield f"n_params_active: {active} is not below n_params, {model.n_params}; correct one of them"
+    quantizations = [artifact.quantization for artifact in _ggufs(model)]
+    if len(set(quantizations)) < len(quantizations):
+        yield "artifacts: a GGUF quantization is offered twice; keep the better packager's"
+    try:
+        _weights(model)
+        counted = _count_parameters(model)
+    except ConfigError as error:
+        yield f"architecture: {error}; correct the field, or leave the model out"
+        return
+    if abs(model.n_params / counted - 1) > PARAMETER_TOLERANCE:
+        yield f"n_params: {model.n_params} is not what the architecture gives, {counted}; correct one of them"
+
+
+def _count_parameters(model: Model) -> int:
+    from advisor.tensors import tensors
+
+    return sum(prod(row.shape) for row in tensors(model.architecture))
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong, as "field: reason"."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "document"
+    return " ".join(f"{field}: {first['msg']}".split())
+
+
+def main() -> None:
+    """Compile, and write what the program and the editors read."""
+    try:
+        text = compiled_text(compile_catalog())
+    except CatalogError as error:
+        raise SystemExit(str(error)) from error
+    (CATALOG_DIR / COMPILED).write_text(text, encoding="utf-8")
+    (CATALOG_DIR / "models" / SCHEMA).write_text(schema_text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

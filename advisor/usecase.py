@@ -50,7 +50,7 @@ class Requirements(Value):
     n_ctx: int = Field(default=DEFAULT_N_CTX, ge=1)
     """Tokens per sequence."""
     n_seqs: int = Field(default=1, ge=1, le=4096)
-    """Sequences at once: at least `users`."""
+    """Sequences at once; a model is run with at least `users`."""
     kv_type: KvType = "f16"
     backend: Backend | None = None
     quantization: str | None = None

@@ -17,13 +17,13 @@ from advisor.errors import AdvisorError
 
 COMMANDS: Final = {
     "detect": "Show what this machine has: GPUs, memory, processor, runtimes.",
-    "estimate": "Say how much memory a model needs, and how fast it would be.",
+    "estimate": "Say how much memory MODEL needs, device by device, and how fast it would be.",
     "recommend": "Pick model, quantization and placement for a machine and a need.",
     "smoke-test": "Load the picked model, measure it, and compare with the estimate.",
-    "deploy": "Write the files that start the picked model.",
-    "cost": "Compare the cost of running the pick with that of APIs.",
+    "deploy": "Write the files that start PLAN, as recommend --save wrote it.",
+    "cost": "Compare the cost of running PLAN with APIs, a purchase and rent.",
     "models": "Look into the model catalog.",
-    "hardware": "Look into the hardware catalog.",
+    "hardware": "Look into the hardware catalog: what --hardware can name.",
 }
 """Commands and their one-line help, here so that `advisor --help` imports none of them."""
 

@@ -99,7 +99,7 @@ def command(
     as_json: bool,
     **more: Any,
 ) -> None:
-    """Compare the cost of running PLAN, as recommend --save wrote it, with APIs, a purchase and rent.
+    """Compare the cost of running PLAN with APIs, a purchase and rent.
 
     Without PLAN the APIs alone are compared.
     """

@@ -82,8 +82,6 @@ def requirements_from(flags: Mapping[str, Any], answers: Path | None) -> Require
     given = {name: value for name, value in flags.items() if value not in (None, (), False)}
     merged = {**(_read_answers(answers) if answers else {}), **given}
     planned_backend(merged.get("backend"))
-    if "users" in merged:
-        merged["n_seqs"] = max(int(merged["users"]), int(merged.get("n_seqs", 1)))
     from pydantic import ValidationError
 
     try:

@@ -50,7 +50,7 @@ class Moe(Value):
 
 
 class Mla(Value):
-    """Multi-head latent attention (DeepSeek V2 and later, GLM 4.7 Flash, Kimi): the cache holds one latent."""
+    """Multi-head latent attention (DeepSeek, GLM 4.7 Flash, Kimi): the cache holds one latent."""
 
     q_lora_rank: int | None
     """Rank of the query's compression; None where the query is not compressed."""

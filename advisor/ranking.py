@@ -31,8 +31,8 @@ WEIGHINGS: Final[Mapping[str, Weighing]] = {
     "best": Weighing(slow_exponent=0.10, target_factor=0.7),
     "fast": Weighing(slow_exponent=0.80, target_factor=3.0),
 }
-"""Set by hand so that the defended picks of tests/test_scenarios.py hold; the notes of a recommendation say by
-how much the runner-up's score differs."""
+"""Set by hand so that the defended picks of tests/test_scenarios.py hold; the notes of a recommendation say
+by how much the runner-up's score differs."""
 
 TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
     UseCase.CHAT: 15.0,

@@ -130,8 +130,12 @@ def gpu_layers(value: str) -> int | None:
 
 def planned_backend(value: str | None) -> Backend | None:
     """The backend, refused where its memory is not known by rule yet."""
-    if value is None or value == "llama.cpp" or value == "ollama":
-        return value
+    planned: tuple[Backend, ...] = ("llama.cpp", "ollama")
+    if value is None:
+        return None
+    for backend in planned:
+        if value == backend:
+            return backend
     raise click.BadParameter(
         f"{value}'s own memory is not estimated yet; choose llama.cpp or ollama "
         "(deploy can write vLLM's files for a model that has some)",

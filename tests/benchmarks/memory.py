@@ -129,7 +129,7 @@ def print_table(title: str, rows: list[Row | None]) -> None:
     left_out = sum(row is None for row in rows)
     print(f"\n{title}: {len(rows) - left_out} rows, {left_out} repacked ones left out")
     print(
-        f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute 5 %':>13}{'worst total':>13}{'plain':>9}"
+        f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute 5 %':>13}{'worst':>10}{'plain':>9}"
     )
     for family, group in sorted(by_family.items()):
         wrong = {
@@ -140,7 +140,7 @@ def print_table(title: str, rows: list[Row | None]) -> None:
         worst = max((total_error(row) for row in group), key=abs)
         plain = max((total_error(row) for row in group if row.plain), key=abs, default=0.0)
         print(
-            f"{family:16}{len(group):6}  {inexact:34}{near / len(group):>13.0%}{worst:>+13.2%}{plain:>+9.2%}"
+            f"{family:16}{len(group):6}  {inexact:34}{near / len(group):>13.0%}{worst:>+10.2%}{plain:>+9.2%}"
         )
 
 

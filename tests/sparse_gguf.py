@@ -116,6 +116,8 @@ def _family_keys(arch: Architecture, kinds: tuple[LayerKind, ...]) -> dict[str, 
             keys["feed_forward_length"] = [
                 arch.n_ff if i < own else arch.n_ff_shared_kv for i in range(arch.n_layers)
             ]
+    if arch.family == "granite":
+        keys |= {"logit_scale": 16.0, "residual_scale": 1.0, "embedding_scale": 1.0, "attention.scale": 1.0}
     if arch.rope_factors == "longrope":
         keys["rope.scaling.original_context_length"] = 4096
     return keys

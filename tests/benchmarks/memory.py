@@ -2,10 +2,11 @@
 
     python tests/benchmarks/memory.py [--truth DIR]
 
-Rows: those shipped here (memory_rows.csv, made by measure_memory.py), and with --truth those of a folder
-with memory.csv, gpu_full_offload.csv and configs.json. For each architecture it prints how many rows have
-weights, caches, states and outputs exact, how many compute buffers lie within 5 %, and the worst total.
-Rows whose note says that weights were repacked for the machine's own kernels are left out and counted.
+Rows: llama.cpp's own plan of every catalog model, asked for now (needs the extra `smoke`), and with --truth
+those of a folder with memory.csv, gpu_full_offload.csv and configs.json. For each architecture it prints how
+many rows have weights, caches, states and outputs exact, how many compute buffers lie within 5 %, the worst
+total, and the worst of one sequence, F16 cache and flash attention ("plain"). Rows whose note says that
+weights were repacked for the machine's own kernels are left out and counted.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from advisor.catalog import load_catalog
 from advisor.hf_config import architecture_of
 from advisor.memory import Buffers, Footprint, Split, allocate, footprint_of
-from advisor.model import Architecture
+from advisor.model import Architecture, ModelKind
 from advisor.settings import Settings
 from advisor.weights import Weights, weights_by_rule
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parent.parent
+PLANNED_N_CTX = 8192
 LIBRARY_OUTPUTS = 2048
 """0 in a row's n_outputs_max is the library's default: the batch."""
 QUANTIZATIONS = {"MXFP4_MOE": "MXFP4"}
@@ -121,6 +126,36 @@ def _context(part: Buffers) -> int:
     return part.kv_cache_bytes + part.recurrent_bytes
 
 
+def planned_rows(folder: Path) -> Iterator[Row]:
+    """Every catalog model in its first GGUF quantization, under llama-server's settings."""
+    sys.path.insert(0, str(TESTS))
+    from plan_memory import plan
+    from sparse_gguf import write_sparse
+
+    catalog = load_catalog()
+    for model in catalog.models:
+        arch = model.architecture
+        for quantization, weights in list(catalog.weights.get(model.id, {}).items())[:1]:
+            n_ctx = min(PLANNED_N_CTX, arch.n_ctx_train)
+            settings = Settings(n_ctx=n_ctx, n_outputs_max=1)
+            if model.kind is not ModelKind.CHAT:
+                n_ctx = min(n_ctx, 512)
+                settings = Settings(n_ctx=n_ctx, n_batch=n_ctx, embeddings=True, n_outputs_max=n_ctx)
+            theirs = plan(write_sparse(folder / "model.gguf", arch, quantization), settings)
+            _, host = allocate(footprint_of(arch, weights, settings), Split())
+            # Without mmap llama.cpp holds Gemma 4's tied matrix twice; its default is mmap.
+            again = weights.tied_bytes if arch.family == "gemma4" else 0
+            yield Row(
+                arch.family,
+                {
+                    "weights": (host.weights_bytes + again, theirs["weights"]),
+                    "context": (_context(host), theirs["context"]),
+                },
+                (host.compute_bytes, theirs["compute"]),
+                plain=True,
+            )
+
+
 def print_table(title: str, rows: list[Row | None]) -> None:
     by_family: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -128,9 +163,7 @@ def print_table(title: str, rows: list[Row | None]) -> None:
             by_family[row.family].append(row)
     left_out = sum(row is None for row in rows)
     print(f"\n{title}: {len(rows) - left_out} rows, {left_out} repacked ones left out")
-    print(
-        f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute 5 %':>13}{'worst':>10}{'plain':>9}"
-    )
+    print(f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute 5 %':>13}{'worst':>10}{'plain':>9}")
     for family, group in sorted(by_family.items()):
         wrong = {
             part: sum(row.exact[part][0] != row.exact[part][1] for row in group) for part in group[0].exact
@@ -154,8 +187,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--truth", type=Path, help="folder with more measured rows")
     truth = parser.parse_args().truth
-    configs = Configs(HERE / "memory_configs.json")
-    print_table("shipped rows, host", list(host_rows(HERE / "memory_rows.csv", configs)))
+    with tempfile.TemporaryDirectory() as folder:
+        print_table("the catalog as llama.cpp plans it, host", list(planned_rows(Path(folder))))
     if truth:
         configs = Configs(truth / "configs.json")
         print_table("memory.csv, host", list(host_rows(truth / "memory.csv", configs)))

@@ -76,15 +76,15 @@ def recommend_on(
 
 
 def _alternatives(ranked: Sequence[Ranked], limit: int) -> tuple[list[Ranked], list[Ranked]]:
-    """Up to `limit` runners-up that differ from what is shown already, and the rest, both best first.
+    """Up to `limit` runners-up, and the rest, both best first.
 
-    First the best of every other family, then the next best of any.
+    Shown are the next best of all, then the best of every family not shown yet, then the next best of any.
     """
-    if not ranked:
-        return [], []
-    families = {ranked[0].option.model.family}
-    spread: list[Ranked] = []
-    for row in ranked[1:]:
+    if not ranked or not limit:
+        return [], list(ranked[1:])
+    spread = list(ranked[1:2])
+    families = {row.option.model.family for row in ranked[:2]}
+    for row in ranked[2:]:
         if row.option.model.family not in families and len(spread) < limit:
             families.add(row.option.model.family)
             spread.append(row)

@@ -134,10 +134,14 @@ class Quality(Value):
     """How good, and how that is known."""
 
     score: float | None
+    """From 0 to 100 on the scale that `metric` names."""
     metric: str | None
     source: str | None
     date: date | None
     evidence: Literal["measured", "inherited", "estimated", "none"]
+    low: float | None = None
+    """Four of five models with the same evidence lie between `low` and `high`; None where it was measured."""
+    high: float | None = None
     residual: float | None = None
     """Standard deviation of the line or guess that the score went through; None where it was measured."""
 

@@ -34,6 +34,8 @@ class Option(NamedTuple):
     split: Split
     memory: MemoryEstimate
     speed: SpeedEstimate
+    ram_share: float
+    """Part of the RAM left to models that it fills; the GPU's part counts where the memory is one pool."""
 
 
 class Turned(NamedTuple):
@@ -169,7 +171,9 @@ def _option(
     if speed is None:
         return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
     memory = estimate_memory(footprint, split, machine, "config-rules")
-    return Option(model, artifact, settings, footprint, split, memory, speed)
+    taken = sum(d.total_bytes for d in memory.devices if d.kind == "cpu" or machine.unified)
+    ram_share = taken / max(1, machine.host_capacity_bytes)
+    return Option(model, artifact, settings, footprint, split, memory, speed, ram_share)
 
 
 def too_large(footprint: Footprint, machine: Machine, quantization: str) -> Turned:

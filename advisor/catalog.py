@@ -105,7 +105,9 @@ def compiled_text(catalog: Catalog) -> str:
     """What `catalog/models.json` holds: sorted keys, one line a model, so that changes can be reviewed."""
     document = catalog.model_dump(mode="json", exclude_defaults=True)
     models = ",\n".join(_compact(model) for model in document["models"])
-    weights = ",\n".join(f"{_compact(name)}: {_compact(sizes)}" for name, sizes in document["weights"].items())
+    weights = ",\n".join(
+        f"{_compact(name)}: {_compact(sizes)}" for name, sizes in document["weights"].items()
+    )
     return (
         f'{{"date": {_compact(document["date"])},\n"models": [\n{models}\n],\n'
         f'"quality": {_compact(document["quality"])},\n"weights": {{\n{weights}\n}}}}\n'

@@ -36,7 +36,7 @@ def describe() -> Library:
 
 
 def cpu_buffer_type() -> int:
-    """ggml's plain host memory, for weights that must not go to a GPU."""
+    """The plain host memory, for weights that must not go to a GPU."""
     return int(_function("ggml_backend_cpu_buffer_type", ctypes.c_void_p)())
 
 

@@ -6,18 +6,15 @@ Lines and their wording: llama.cpp as of llama-cpp-python 0.3.36 (2026-10-01).
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Final
 
+from advisor.measurements import LayerCount, LogBuffer, LogKind
 from advisor.units import MIB
-from advisor.value import Value
-
-Kind = Literal["model", "KV", "RS", "compute", "output"]
 
 LOG_ROUNDING_BYTES: Final = MIB // 200 + 1
 """Half of the last decimal that the log prints: two figures nearer than this may be equal."""
 
 _BUFFER: Final = re.compile(r":\s+(\S+)\s+(model|KV|RS|compute|output) buffer size =\s+([0-9.]+) MiB")
-_OFFLOADED: Final = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
 _ON_DEVICE: Final = re.compile(r"layer\s+\d+ assigned to device ([^,\s]+)")
 _KV_SIZE: Final = re.compile(
     r"llama_kv_cache: size =.*\(\s*(\d+) cells,\s+(\d+) layers,\s+\d+/(\d+) seqs\),"
@@ -27,23 +24,13 @@ _KV_BLOCK_BYTES: Final = {"f32": 128, "f16": 64, "bf16": 64, "q8_0": 34, "q4_0":
 """Bytes of 32 values: a row of the cache is a whole number of these."""
 
 
-class LogBuffer(Value):
-    """One line: what one buffer type holds of one kind."""
-
-    name: str
-    """ggml's name of the buffer type: "CPU", "CPU_Mapped", "CUDA0", "CUDA_Host"."""
-    kind: Kind
-    bytes: int
-    """Within `LOG_ROUNDING_BYTES` a line."""
-
-
 def buffers(log: str) -> tuple[LogBuffer, ...]:
     """One entry a buffer type and kind, in order of appearance.
 
     Weights and caches add up over their lines (several files, two caches); graphs and outputs are reserved
     again and again, so their last line counts.
     """
-    found: dict[tuple[str, Kind], int] = {}
+    found: dict[tuple[str, LogKind], int] = {}
     for name, kind, mib in _BUFFER.findall(log):
         size = round(float(mib) * MIB)
         earlier = 0 if kind in ("compute", "output") else found.get((name, kind), 0)
@@ -68,18 +55,12 @@ def _whole_rows(mib: float, n_rows: int, kv_type: str) -> int:
     return round(mib * MIB / unit) * unit
 
 
-def offloaded(log: str) -> tuple[int, int] | None:
-    """(layers on GPUs, layers that could be), the output layer counted; None when no GPU was offered."""
-    found = _OFFLOADED.findall(log)
-    return (int(found[-1][0]), int(found[-1][1])) if found else None
-
-
-def layer_devices(log: str) -> tuple[tuple[str, int], ...]:
+def layers(log: str) -> tuple[LayerCount, ...]:
     """How many layers, the output layer counted, each device was given."""
     counts: dict[str, int] = {}
     for device in _ON_DEVICE.findall(log):
         counts[device] = counts.get(device, 0) + 1
-    return tuple(counts.items())
+    return tuple(LayerCount(device=device, n_layers=n) for device, n in counts.items())
 
 
 def is_mapped(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Which option an expert would defend: quality that survives quantization, against speed that is felt.
 
 The utility of an option is its model's quality, times what the quantization keeps of it, times how far its
-speed goes towards what the use case feels. Speed beyond that target earns almost nothing, speed below it
+speed goes towards what the use case feels, less a little for guesses and for RAM that is nearly full. Speed beyond that target earns almost nothing, speed below it
 costs dearly, and the exponents say how dearly for "balanced", "best" and "fast".
 """
 
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from advisor.assessment import Quality
 from advisor.candidates import Option
 from advisor.quality import QualityData, fidelity, quality_of
+from advisor.quantization import base_bits
 from advisor.usecase import Requirements, UseCase
 
 
@@ -35,12 +36,12 @@ WEIGHINGS: Final[Mapping[str, Weighing]] = {
 by how much the runner-up's score differs."""
 
 TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
-    UseCase.CHAT: 15.0,
-    UseCase.RAG: 15.0,
-    UseCase.SUMMARIZE: 15.0,
-    UseCase.TRANSLATE: 15.0,
-    UseCase.VISION: 15.0,
-    UseCase.CODING: 20.0,
+    UseCase.CHAT: 10.0,
+    UseCase.RAG: 10.0,
+    UseCase.SUMMARIZE: 10.0,
+    UseCase.TRANSLATE: 10.0,
+    UseCase.VISION: 10.0,
+    UseCase.CODING: 15.0,
     UseCase.REASONING: 25.0,
     UseCase.AGENT: 25.0,
     UseCase.FAST: 60.0,
@@ -61,6 +62,18 @@ FLOOR_TOKENS_PER_S: Final = 5.0
 """Below reading speed: proposed only when nothing faster is good, or when quality alone was asked for."""
 
 
+COARSE_BITS: Final = 4.0
+"""Below so many bits a weight, models of every size lose much: proposed only when nothing finer is usable."""
+
+ESTIMATE_FACTOR: Final = 0.95
+"""What a model keeps whose quality is a guess from size and date: evidence wins among near equals."""
+
+CROWDED_SHARE: Final = 0.85
+CROWDED_FACTOR: Final = 0.8
+"""RAM filled beyond the share costs utility, up to the factor when it is full: people run other programs too,
+and a machine that starts to swap is slower than any estimate."""
+
+
 class Ranked(NamedTuple):
     """An option with its score."""
 
@@ -69,11 +82,13 @@ class Ranked(NamedTuple):
     score: float
 
     @property
-    def order(self) -> tuple[bool, float, float, str, str]:
+    def order(self) -> tuple[bool, bool, float, int, str, str]:
         """Sort key, best first; ties are broken by evidence, then by name so that the order never changes."""
-        usable = self.option.speed.decode_tokens_per_s >= FLOOR_TOKENS_PER_S
+        artifact = self.option.artifact
+        slow = self.option.speed.decode_tokens_per_s < FLOOR_TOKENS_PER_S
         evidence = _EVIDENCE.index(self.quality.evidence)
-        return (not usable, -self.score, evidence, self.option.model.id, self.option.artifact.quantization)
+        coarse = base_bits(artifact.quantization) < COARSE_BITS
+        return (slow, coarse, -self.score, evidence, self.option.model.id, artifact.quantization)
 
 
 _EVIDENCE: Final = ("measured", "inherited", "estimated", "none")
@@ -88,15 +103,23 @@ def speed_factor(tokens_per_s: float, needs: Requirements) -> float:
     return 1.0 + FAST_BONUS * min(MAX_DOUBLINGS, math.log2(tokens_per_s / target))
 
 
+def room_factor(option: Option) -> float:
+    """How much of the utility is left when RAM is nearly full."""
+    crowding = (option.ram_share - CROWDED_SHARE) / (1 - CROWDED_SHARE)
+    return 1.0 - (1.0 - CROWDED_FACTOR) * min(1.0, max(0.0, crowding))
+
+
 def rank_model(options: Sequence[Option], needs: Requirements, data: QualityData) -> Ranked:
     """The best of one model's options."""
     model = options[0].model
     quality = quality_of(model, needs.use_case, needs.languages, data)
     ranked = []
+    known = ESTIMATE_FACTOR if quality.evidence == "estimated" else 1.0
     for option in options:
         kept = fidelity(option.artifact.quantization, model.n_params, data)
         felt = speed_factor(option.speed.decode_tokens_per_s, needs)
-        ranked.append(Ranked(option, quality, (quality.score or 0.0) * kept * felt))
+        score = (quality.score or 0.0) * known * kept * felt * room_factor(option)
+        ranked.append(Ranked(option, quality, score))
     return min(ranked, key=lambda r: r.order)
 
 

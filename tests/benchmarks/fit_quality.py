@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from statistics import correlation, linear_regression
+from statistics import correlation, fmean, linear_regression
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,17 +23,35 @@ from quality_tables import Table, read_tables
 
 from advisor.catalog import load_catalog
 from advisor.model import Model, ModelKind
-from advisor.quality import DAYS_A_YEAR, Axis, Line, QualityData, Scale, SizeLaw, logit_of, quality_of
+from advisor.quality import (
+    DAYS_A_YEAR,
+    SIZE_ZERO,
+    Axis,
+    Line,
+    QualityData,
+    Scale,
+    SizeLaw,
+    logit_of,
+    quality_of,
+)
 from advisor.resources import CATALOG_DIR
 from advisor.usecase import UseCase
 from advisor.yaml_files import read_yaml
 
 FILE: Final = CATALOG_DIR / "quality.yaml"
 SINCE: Final = date(2025, 1, 1)
-MIN_ANCHORS: Final = 6
+MIN_ANCHORS: Final = 3
 """Fewer models in both tables do not hold a line."""
 
-Logits = dict[str, float]
+
+class Place(NamedTuple):
+    """Where a model stands on an axis, in logits, and how surely."""
+
+    logit: float
+    deviation: float = 0.0
+
+
+Places = dict[str, Place]
 
 
 class Plan(NamedTuple):
@@ -51,31 +69,21 @@ PLANS: Final = (
         "LiveBench 2026-01-08 global average",
         (
             "LiveBench 2025-05-30 global average",
-            "LMArena text 2025-12 overall",
             "LiveBench 2025-04-02 global average",
             "LiveBench 2024-11-25 global average",
-            "MMLU-Pro by the maker",
-            "GPQA Diamond by the maker",
+            "LMArena text 2025-12 overall",
+            "MMLU-Pro in makers' cards",
+            "GPQA Diamond in makers' cards",
             "Open LLM Leaderboard v2 mean of 4",
         ),
     ),
     Plan(
         "coding",
-        "LiveBench 2026-01-08 coding",
-        (
-            "LiveBench 2025-05-30 coding",
-            "LMArena text 2025-12 coding",
-            "LiveBench 2025-04-02 coding",
-            "LiveBench 2024-11-25 coding",
-            "LiveCodeBench v6 by the maker",
-            "SWE-bench Verified by the maker",
-        ),
-        from_general=True,
-    ),
-    Plan(
-        "agentic",
         "LiveBench 2026-01-08 agentic coding",
-        ("LiveBench 2025-05-30 agentic coding", "SWE-bench Verified by the maker"),
+        (
+            "LiveBench 2025-05-30 agentic coding",
+            "SWE-bench Verified in makers' cards",
+        ),
         from_general=True,
     ),
     Plan(
@@ -83,10 +91,10 @@ PLANS: Final = (
         "LiveBench 2026-01-08 reasoning",
         (
             "LiveBench 2025-05-30 reasoning",
-            "LMArena text 2025-12 math",
             "LiveBench 2025-04-02 reasoning",
             "LiveBench 2024-11-25 reasoning",
-            "GPQA Diamond by the maker",
+            "LMArena text 2025-12 math",
+            "GPQA Diamond in makers' cards",
         ),
         from_general=True,
     ),
@@ -101,22 +109,26 @@ def scale_of(metric: str) -> Scale:
     return "elo" if metric.startswith("LMArena") else "percent"
 
 
-def logits(metric: str, table: Table) -> Logits:
-    return {name: logit_of(score, scale_of(metric)) for name, score in table.items()}
+def places(metric: str, table: Table) -> Places:
+    return {name: Place(logit_of(score, scale_of(metric))) for name, score in table.items()}
 
 
-def fit_line(metric: str, table: Logits, known: Logits) -> Line | None:
-    """The line from a table to the scale of `known`; None where too few models are in both."""
+def fit_line(metric: str, table: Places, known: Places) -> Line | None:
+    """The line from a table to the scale of `known`; None where too few models are in both.
+
+    What it leaves counts on top of how surely its anchors stand.
+    """
     anchors = sorted(set(table) & set(known))
     if len(anchors) < MIN_ANCHORS:
         return None
-    x, y = [table[name] for name in anchors], [known[name] for name in anchors]
+    x, y = [table[name].logit for name in anchors], [known[name].logit for name in anchors]
     slope, intercept = linear_regression(x, y)
     rest = [b - intercept - slope * a for a, b in zip(x, y, strict=True)]
-    residual = math.sqrt(sum(r * r for r in rest) / (len(rest) - 2))
+    own = math.sqrt(sum(r * r for r in rest) / (len(rest) - 2))
+    residual = math.hypot(own, fmean(known[name].deviation for name in anchors))
     print(
         f"  {metric:45} n {len(anchors):3}  logit = {intercept:+.2f} {slope:+.2f} x"
-        f"  residual {residual:.2f}  correlation {correlation(x, y):.2f}"
+        f"  residual {residual:.2f} (own {own:.2f})  correlation {correlation(x, y):.2f}"
     )
     return Line(
         metric=metric,
@@ -128,19 +140,18 @@ def fit_line(metric: str, table: Logits, known: Logits) -> Line | None:
     )
 
 
-def fit_axis(plan: Plan, tables: Mapping[str, Table], general: Logits) -> tuple[Axis, Logits]:
+def fit_axis(plan: Plan, tables: Mapping[str, Table], general: Places) -> tuple[Axis, Places]:
     """The axis, and every model's place on it that a table gives."""
     print(f"\n{plan.name}: {plan.reference}")
-    known = logits(plan.reference, tables.get(plan.reference, {}))
-    lines = []
+    measured = places(plan.reference, tables.get(plan.reference, {}))
+    known, lines = measured, []
     for metric in plan.tables:
-        own = logits(metric, tables[metric])
+        own = places(metric, tables[metric])
         if line := fit_line(metric, own, known):
             lines.append(line)
-            known = {name: line.intercept + line.slope * x for name, x in own.items()} | known
-    from_general = fit_line("general score", general, known) if plan.from_general else None
-    if from_general:
-        from_general = from_general.model_copy(update={"scale": "percent"})
+            carried = {n: Place(line.intercept + line.slope * x.logit, line.residual) for n, x in own.items()}
+            known = carried | known
+    from_general = fit_line("general score", general, measured) if plan.from_general else None
     axis = Axis(
         name=plan.name,
         reference=plan.reference,
@@ -159,19 +170,21 @@ def fit_size_law(models: Sequence[Model], data: QualityData) -> SizeLaw:
         if model.kind is ModelKind.CHAT and found.evidence in ("measured", "inherited") and found.score:
             years = (model.released - SINCE).days / DAYS_A_YEAR
             active = model.n_params_active or model.n_params
-            rows.append([1.0, math.log10(model.n_params), math.log10(active), years])
+            size = math.log10(model.n_params / SIZE_ZERO)
+            rows.append([1.0, size, math.log10(active / SIZE_ZERO), years, size * years])
             targets.append(logit_of(found.score, "percent"))
     matrix, wanted = np.array(rows), np.array(targets)
     solution, *_ = np.linalg.lstsq(matrix, wanted, rcond=None)
     rest = wanted - matrix @ solution
     residual = math.sqrt(float(rest @ rest) / (len(rest) - matrix.shape[1]))
     print(f"\nsize law: n {len(rest)}  {np.round(solution, 3)}  residual {residual:.2f}")
-    intercept, total, active, year = (round(float(value), 4) for value in solution)
+    intercept, total, active, year, spread = (round(float(value), 4) for value in solution)
     return SizeLaw(
         intercept=intercept,
         per_decade_total=total,
         per_decade_active=active,
         per_year=year,
+        spread_per_year=spread,
         since=SINCE,
         n=len(rest),
         residual=round(residual, 4),
@@ -180,7 +193,8 @@ def fit_size_law(models: Sequence[Model], data: QualityData) -> SizeLaw:
 
 def fit(truth: Path, old: QualityData) -> QualityData:
     tables = read_tables(truth)
-    axes, general = [], Logits()
+    axes: list[Axis] = []
+    general: Places = {}
     for plan in PLANS:
         axis, known = fit_axis(plan, tables, general)
         axes.append(axis)

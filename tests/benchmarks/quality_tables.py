@@ -19,17 +19,19 @@ Table = dict[str, float]
 LIVEBENCH: Final = ("2026-01-08", "2025-05-30", "2025-04-02", "2024-11-25")
 LIVEBENCH_COLUMNS: Final = {
     "global average": "global_average",
-    "coding": "Coding",
     "agentic coding": "Agentic Coding",
     "reasoning": "Reasoning",
 }
-LMARENA_COLUMNS: Final = {"overall": "full", "coding": "coding", "math": "math", "Korean": "korean"}
+LMARENA_COLUMNS: Final = {"overall": "full", "math": "math", "Korean": "korean"}
+"""With style control: without it, length and formatting count, and agreement with LiveBench is poorer."""
 KOREAN_TASKS: Final = {
     "MTEB MIRACL hard negatives Korean": "MIRACL_HN_ko",
     "MTEB Ko-StrategyQA": "Ko-StrategyQA",
 }
 CARDS: Final = Path(__file__).with_name("quality_cards.csv")
-"""Scores that makers print in their models' cards: ours, those they compare with, and who printed them."""
+"""Scores printed in makers' model cards, of their own models and of those they compare with. Each model
+is given in the mode it runs in by default; agent benchmarks only by the model's own maker, since another's
+scaffold can halve them (gpt-oss-20b on SWE-bench Verified: 34 in a competitor's card)."""
 
 NAMES: Final = {
     # LMArena's and the cards' names, and LiveBench's of the same model and effort
@@ -100,7 +102,7 @@ def _cells(folder: Path) -> Iterator[tuple[str, str, float]]:
             for metric, column in LIVEBENCH_COLUMNS.items():
                 if row.get(column):
                     yield f"LiveBench {edition} {metric}", row["model"], float(row[column])
-    for row in _rows(folder / "lmarena_arena-catalog_2025-12.csv"):
+    for row in _rows(folder / "lmarena_arena-catalog_stylecontrol_2025-12.csv"):
         for metric, column in LMARENA_COLUMNS.items():
             if row.get(column):
                 yield f"LMArena text 2025-12 {metric}", row["model"], float(row[column])

@@ -1,0 +1,264 @@
+"""The smoke test: a child process loads the model and runs it; its figures are held against the estimate.
+
+The child may be killed, abort or hang: what it told before is kept, and its end is explained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Final, NamedTuple
+
+from advisor.errors import SmokeTestError
+from advisor.hardware import Machine, Vendor
+from advisor.measurements import Expected, Failure, Library, Needs, Reading, Resident, SmokeResult, Trial
+from advisor.memory_use import measured_memory, own_host_bytes
+from advisor.smoke_failure import LESS_MEMORY, Ending, explain
+from advisor.smoke_verdict import Asked, judge, without_gpu
+from advisor.units import format_bytes
+
+DEFAULT_LIMIT_S: Final = 600.0
+START_LIMIT_S: Final = 60.0
+"""For importing the library and listing its devices."""
+LOG_BYTES: Final = 64 << 10
+"""How much of the end of llama.cpp's log is looked at."""
+INSTALL: Final = "install it with pip install 'llm-advisor[smoke]'"
+
+Progress = Callable[[str], None]
+_MESSAGES: Final = {
+    "plan": "Planning memory",
+    "load": "Loading the model",
+    "prefill": "Processing a prompt",
+    "decode": "Generating",
+}
+
+
+class _Told(NamedTuple):
+    """Everything that came from one child."""
+
+    news: dict[str, Any]
+    ending: Ending
+    gpu_used_bytes: int | None
+    """Peak of the GPUs' used memory, over what was used before."""
+
+    @property
+    def reading(self) -> Reading:
+        """What belongs to a reading."""
+        return Reading.model_validate({k: v for k, v in self.news.items() if k in Reading.model_fields})
+
+
+def read_library() -> Library:
+    """The installed llama-cpp-python and the devices it finds.
+
+    Raises `SmokeTestError` when there is none, or it cannot be loaded.
+    """
+    told = _child(("library",), START_LIMIT_S, watch_gpus=False, on_progress=_ignore)
+    if "library" in told.news:
+        return Library.model_validate(told.news["library"])
+    if "missing" in told.news:
+        raise SmokeTestError(f"the smoke test needs llama-cpp-python ({told.news['missing']}): {INSTALL}")
+    failure = explain(told.ending, limit_s=START_LIMIT_S)
+    raise SmokeTestError(f"llama-cpp-python does not load ({failure.reason}): install it again")
+
+
+def run_smoke_test(
+    gguf: Path,
+    trial: Trial,
+    *,
+    library: Library,
+    expected: Expected | None = None,
+    needs: Needs | None = None,
+    machine: Machine | None = None,
+    vendor: Vendor | None = None,
+    limit_s: float = DEFAULT_LIMIT_S,
+    on_progress: Progress | None = None,
+) -> SmokeResult:
+    """Load the model as the trial says, measure it, and judge.
+
+    library: what `read_library` found. expected: the estimate, where there is one. machine: this one; its
+    memory is checked before the model is loaded, its GPU's vendor decides what is advised. limit_s: for all
+    of it. on_progress: called with what is being done. A crash, a timeout or a lack of memory is a verdict,
+    not an error; only a file that is not there raises `SmokeTestError`.
+    """
+    if not gguf.is_file():
+        raise SmokeTestError(f"no file {gguf}: give the path of an existing .gguf")
+    asked = Asked(model_file=str(gguf), trial=trial, expected=expected or Expected(), needs=needs or Needs())
+    if trial.uses_gpu and not library.gpus:
+        return without_gpu(asked, library, vendor_of(machine))
+    return _Run(asked, library, machine, limit_s, on_progress or _ignore).result()
+
+
+def lacks_gpu(trial: Trial, library: Library) -> bool:
+    """Whether the trial needs a GPU that the library cannot use: its model need not be downloaded."""
+    return trial.uses_gpu and not library.gpus
+
+
+class _Run:
+    """One smoke test: llama.cpp's plan first, then the real thing, both within one time limit."""
+
+    def __init__(
+        self, asked: Asked, library: Library, machine: Machine | None, limit_s: float, progress: Progress
+    ) -> None:
+        self._asked, self._library, self._machine = asked, library, machine
+        self._limit_s, self._progress = limit_s, progress
+        self._deadline = time.monotonic() + limit_s
+        self._notes: list[str] = []
+
+    def result(self) -> SmokeResult:
+        planned = self._try("plan").reading
+        if planned.failure:
+            return judge(self._asked, self._library, planned, None, tuple(self._notes))
+        refusal = self._lacks_memory(planned)
+        if refusal:
+            return judge(self._asked, self._library, Reading(failure=refusal), None, tuple(self._notes))
+        told = self._try("run")
+        reading = told.reading
+        memory = None
+        if reading.buffers:
+            exact = planned.buffers.exact if planned.buffers else ()
+            seen = {"resident": reading.resident or Resident(), "gpu_used_bytes": told.gpu_used_bytes}
+            memory = measured_memory(reading.buffers, exact).model_copy(update=seen)
+        return judge(self._asked, self._library, reading, memory, tuple(self._notes))
+
+    def _try(self, mode: str) -> _Told:
+        """Run a child; once more without repacked weights where llama.cpp crashes with them."""
+        told = self._once(mode)
+        if told.ending.crashed and self._asked.trial.repack and not self._is_done(told):
+            plain = self._asked.trial.model_copy(update={"repack": False})
+            self._asked = self._asked.model_copy(update={"trial": plain})
+            self._notes.append(
+                "llama.cpp crashed with repacked weights and was run without:"
+                " start llama-server with --no-repack"
+            )
+            told = self._once(mode)
+        if told.ending.status == 0 or self._is_done(told):
+            return told
+        failure = explain(told.ending, limit_s=self._limit_s)
+        return told._replace(news={**told.news, "failure": failure.model_dump()})
+
+    def _once(self, mode: str) -> _Told:
+        trial = self._asked.trial
+        return _child(
+            (mode, self._asked.model_file, trial.model_dump_json()),
+            max(0.0, self._deadline - time.monotonic()),
+            watch_gpus=trial.uses_gpu and mode == "run",
+            on_progress=self._progress,
+        )
+
+    @staticmethod
+    def _is_done(told: _Told) -> bool:
+        """Whether all was told: only reading the exact sizes comes after, and the log has them too."""
+        return "buffers" in told.news
+
+    def _lacks_memory(self, planned: Reading) -> Failure | None:
+        """A refusal where the process would not fit: trying would make the system kill or swap."""
+        if self._machine is None or planned.buffers is None or self._machine.unified:
+            return None
+        need = own_host_bytes(planned.buffers.exact)
+        free = self._machine.host_capacity_bytes
+        if need <= free:
+            return None
+        return Failure(
+            stage="plan",
+            reason=f"out of memory: it needs {format_bytes(need)} of RAM for its own, "
+            f"{format_bytes(free)} are free; it was not loaded",
+            advice=LESS_MEMORY,
+        )
+
+
+def _child(arguments: tuple[str, ...], limit_s: float, *, watch_gpus: bool, on_progress: Progress) -> _Told:
+    """Run `advisor.smoke_child` and collect what it tells, until it ends or the time is over."""
+    before = _gpu_used_bytes() if watch_gpus else None
+    peak, news, stage = before, dict[str, Any](), "start"
+    with TemporaryFile() as log:
+        # -P: a folder named advisor or llama_cpp in the user's working directory must not be imported.
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "advisor.smoke_child", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+            text=True,
+            encoding="utf-8",
+        )
+        try:
+            for line in _lines(process, time.monotonic() + limit_s):
+                news |= line
+                if "stage" in line:
+                    stage = line["stage"]
+                    on_progress(_MESSAGES.get(stage, ""))
+                if before is not None:
+                    peak = max(peak or 0, _gpu_used_bytes() or 0)
+            status = process.poll()
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        ending = Ending.model_validate(
+            {"status": status, "stage": stage, "error": news.get("error"), "log": _tail(log)}
+        )
+    return _Told(news, ending, None if before is None or peak is None else peak - before)
+
+
+def _lines(process: subprocess.Popen[str], deadline: float) -> Iterator[dict[str, Any]]:
+    """JSON objects as they come; returns at the end of the process or of the time."""
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read(stream: IO[str]) -> None:
+        for line in stream:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return
+        if line is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            return
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue  # the last line of a process that was killed while it wrote
+        if isinstance(told, dict):
+            yield told
+
+
+def _tail(log: IO[bytes]) -> tuple[str, ...]:
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - LOG_BYTES))
+    return tuple(log.read().decode("utf-8", "replace").splitlines())
+
+
+def _gpu_used_bytes() -> int | None:
+    """Used memory of all NVIDIA GPUs; None without their driver."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # whatever a broken driver does, this figure is only left out
+        return None
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        return sum(int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) for handle in handles)
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _ignore(message: str) -> None:
+    """For those who do not watch."""

@@ -1,0 +1,108 @@
+"""Why a run of llama.cpp ended before its end, from its exit status and its last words."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from typing import Final
+
+from advisor.measurements import Failure, Stage
+from advisor.value import Value
+
+LAST_LINES: Final = 8
+"""Lines of the log that a failure shows."""
+LESS_MEMORY: Final = (
+    "take a smaller context (--ctx), a smaller quantization or fewer sequences",
+    "with a GPU, put fewer layers on it (--n-gpu-layers)",
+)
+AGAIN: Final = "download the file again: it is incomplete or damaged"
+NEWER: Final = "install a newer llama-cpp-python: pip install --upgrade llama-cpp-python"
+OTHER: Final = "run advisor -v smoke-test, and report it to llama.cpp with the log"
+
+_CAUSES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    (r"out of memory|failed to allocate|unable to allocate|cudaMalloc failed", "out of memory", LESS_MEMORY),
+    (r"not within the file bounds|corrupted or incomplete|failed to read", "the file is truncated", (AGAIN,)),
+    (r"invalid magic|bad magic|failed to load GGUF|failed to open GGUF", "this is not a GGUF file", (AGAIN,)),
+    (r"unknown model architecture", "this llama.cpp does not know the model's architecture", (NEWER,)),
+    (r"unknown pre-tokenizer type", "this llama.cpp does not know the model's tokenizer", (NEWER,)),
+    (
+        r"quantized V cache .* requires|V cache quantization requires",
+        "the cache's type needs flash attention",
+        (),
+    ),
+    (
+        r"missing tensor|wrong number of tensors|has wrong shape",
+        "the file's tensors are not what its header says",
+        (AGAIN,),
+    ),
+    (r"GGML_ASSERT|GGML_ABORT", "an assertion in llama.cpp failed", (OTHER,)),
+)
+"""What a log says, what it means, and what to do; the first that matches counts."""
+
+_TELLING: Final = re.compile(r"error|fail|unable|abort|assert|invalid|unknown|out of memory", re.IGNORECASE)
+
+
+class Ending(Value):
+    """How a process ended."""
+
+    status: int | None
+    """Exit status, negative for a signal; None when it was stopped for running too long."""
+    stage: Stage
+    error: str | None = None
+    """What the process itself said."""
+    log: tuple[str, ...] = ()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the library brought its own process down."""
+        return self.status in _CRASHES
+
+
+_CRASHES: Final = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGILL, -signal.SIGFPE, 3, 0xC0000005}
+"""3 and 0xC0000005: abort and access violation on Windows."""
+
+
+def explain(ending: Ending, *, limit_s: float) -> Failure:
+    """The reason of an ending that was not a success, with what to do about it."""
+    told = "\n".join(ending.log)
+    cause, advice = next(
+        ((meaning, remedy) for pattern, meaning, remedy in _CAUSES if re.search(pattern, told)), (None, ())
+    )
+    if ending.status is None:
+        reason = f"it was stopped after {limit_s:.0f} s, {_DOING[ending.stage]}"
+        advice = ("give it more time (--timeout), or take a smaller model or quantization",)
+    elif ending.status == -signal.SIGKILL:
+        reason = f"the system killed it {_DOING[ending.stage]}: most likely memory ran out"
+        advice = LESS_MEMORY
+    elif ending.error is None:
+        reason = f"it {_death(ending.status)} {_DOING[ending.stage]}" + (f": {cause}" if cause else "")
+        advice = advice or (OTHER,)
+    else:
+        reason = ending.error + (f": {cause}" if cause else "")
+        advice = advice or (OTHER,)
+    return Failure(stage=ending.stage, reason=reason, advice=advice, log=telling(ending.log))
+
+
+_DOING: Final[dict[Stage, str]] = {
+    "start": "while llama.cpp was loaded",
+    "plan": "while llama.cpp planned its memory",
+    "load": "while the model was loaded",
+    "prefill": "while the prompt was processed",
+    "decode": "while tokens were generated",
+}
+
+
+def _death(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+def telling(log: Sequence[str]) -> tuple[str, ...]:
+    """The lines that speak of something wrong, or the last ones where none does."""
+    lines = [line.rstrip() for line in log if line.strip()]
+    return tuple([line for line in lines if _TELLING.search(line)][-LAST_LINES:] or lines[-LAST_LINES:])

@@ -15,7 +15,7 @@ from advisor.model import Model, ModelKind
 from advisor.placement import placement_of
 from advisor.plan import Companions, Recommendation, Rejection
 from advisor.quality import QualityData, fidelity
-from advisor.ranking import FLOOR_TOKENS_PER_S, Ranked, rank, rank_model
+from advisor.ranking import FLOOR_TOKENS_PER_S, Ranked, rank, rank_model, target_tokens_per_s
 from advisor.units import format_bytes, format_count, gib_down, gib_up
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
 from advisor.weights import Weights
@@ -153,18 +153,10 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
 def _reasons(row: Ranked, needs: Requirements, shelf: Shelf) -> Iterable[str]:
     yield _quality_reason(row, needs)
     yield _placement_reason(row.option)
-    yield _speed_reason(row.option.speed)
+    yield _speed_reason(row.option.speed, needs)
     quantization = row.option.artifact.quantization
     kept = fidelity(quantization, row.option.model.n_params, shelf.quality)
     yield f"{quantization} keeps about {kept:.1%} of the unquantized quality"
-
-
-_GRADES: Final = {
-    "measured": "measured",
-    "inherited": "mapped from an older table",
-    "estimated": "estimated from size and date",
-    "none": "unknown",
-}
 
 
 def _quality_reason(row: Ranked, needs: Requirements) -> str:
@@ -173,8 +165,7 @@ def _quality_reason(row: Ranked, needs: Requirements) -> str:
     size = f"{format_count(model.n_params)} parameters{active}"
     if quality.score is None:
         return f"{size}; no published score for {needs.use_case.value} was found"
-    grade = _GRADES[quality.evidence]
-    return f"{size}; {needs.use_case.value} score {quality.score:.0f} ({grade}: {quality.metric})"
+    return f"{size}; {needs.use_case.value} score {quality.score:.0f}, {quality.evidence} ({quality.metric})"
 
 
 def _placement_reason(option: Option) -> str:
@@ -195,12 +186,14 @@ def _room(device: DeviceMemory) -> str:
     return f"{gib_up(device.total_bytes)} of {free}"
 
 
-def _speed_reason(speed: SpeedEstimate) -> str:
-    rate = f"{speed.decode_tokens_per_s:.0f} tok/s ({speed.low:.0f} to {speed.high:.0f})"
-    text = f"about {rate} with {speed.depth:,} tokens in the cache"
-    if speed.ttft_s is None:
-        return text
-    return f"{text}; a prompt of {speed.prompt_tokens:,} tokens is read in {speed.ttft_s:.1f} s"
+def _speed_reason(speed: SpeedEstimate, needs: Requirements) -> str:
+    rate, felt = speed.decode_tokens_per_s, target_tokens_per_s(needs)
+    text = f"about {rate:.0f} tok/s ({speed.low:.0f} to {speed.high:.0f})"
+    if rate < felt:
+        return (
+            f"{text}, slower than the {felt:.0f} that {needs.use_case.value} asks for, made up for by quality"
+        )
+    return f"{text}, beyond the {felt:.0f} that {needs.use_case.value} asks for"
 
 
 def _companions(

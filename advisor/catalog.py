@@ -3,8 +3,8 @@
     python -m advisor.catalog
 
 reads `catalog/models/*.yaml` and `catalog/quality.yaml`, checks them, and writes `catalog/models.json` (one
-line a model) and `catalog/models/.schema.json`, which completes and checks the YAML in an editor. Run it after
-every edit; a test proves both fresh. The program reads the JSON alone: the YAML takes a second.
+line a model) and `catalog/models/.schema.json`, which completes and checks the YAML in an editor. Run it
+after every edit; a test proves both fresh. The program reads the JSON alone: the YAML takes a second.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ Every axis has one reference: the newest table of one operator. A model that sta
 that stands only in an older or another table is "inherited": its score there is carried over by a line fitted
 through the models of both. Where an axis has nothing, the general score is carried over the same way. A model
 that no table holds is "estimated" from its size and its date. What is carried over from the general score, or
-estimated, counts at the lower quartile of what such models reach: a guess must not beat a measurement. Lines run between logits, which keeps scores between 0 and
-100; an Elo is read as the expected win rate against a model of `ELO_ZERO`. Tables are never averaged.
+estimated, counts at the lower quartile of what such models reach: a guess must not beat a measurement. Lines
+run between logits, which keeps scores between 0 and 100; an Elo is read as the expected win rate against a
+model of `ELO_ZERO`. Tables are never averaged.
 
 The figures are fitted by tests/benchmarks/fit_quality.py and kept in `catalog/quality.yaml`.
 """
@@ -47,7 +48,7 @@ _AXES: Final[Mapping[UseCase, str]] = {
     UseCase.RERANK: "rerank",
 }
 """Others rest on the general axis. RAG too: published hallucination rates favour terse models of any size.
-Coding is LiveBench's agentic column: the other one no longer separates models (qwen3-32b 66, qwen3.6-27b 72)."""
+Coding is LiveBench's agentic column: in the other one, models that differ widely are close together."""
 _KOREAN: Final[Mapping[str, str]] = {"general": "korean", "embedding_en": "embedding_ko"}
 """Axes that have a Korean counterpart, used where the model must speak it."""
 
@@ -76,7 +77,7 @@ class SizeLaw(Value):
     """For ten times the parameters that a token passes through."""
     per_year: float
     spread_per_year: float
-    """How much more ten times the parameters are worth, a year later: small models gain less from progress."""
+    """How much more ten times the parameters are worth a year later: small models gain less by progress."""
     since: date
     """What `per_year` counts from."""
     n: int

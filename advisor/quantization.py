@@ -93,8 +93,9 @@ MIXES: Final = {
 }
 """GGUF quantizations that can be computed without a file, best first within each width."""
 
+
 def base_bits(quantization: str) -> float:
-    """Bits a weight of a mix's base type; 16 for a name without a rule, which is then no GGUF quantization."""
+    """Bits a weight of a mix's base type; 16 for a name that is no GGUF quantization."""
     mix = MIXES.get(quantization)
     return 16.0 if mix is None else GGML_TYPES[mix.base].bits_per_weight
 

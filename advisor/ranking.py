@@ -1,8 +1,9 @@
 """Which option an expert would defend: quality that survives quantization, against speed that is felt.
 
 The utility of an option is its model's quality, times what the quantization keeps of it, times how far its
-speed goes towards what the use case feels, less a little for guesses and for RAM that is nearly full. Speed beyond that target earns almost nothing, speed below it
-costs dearly, and the exponents say how dearly for "balanced", "best" and "fast".
+speed goes towards what the use case feels, less a little for guesses and for RAM that is nearly full. Speed
+beyond that target earns almost nothing, speed below it costs dearly, and the exponents say how dearly for
+"balanced", "best" and "fast".
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
     UseCase.CODING: 15.0,
     UseCase.REASONING: 25.0,
     UseCase.AGENT: 25.0,
-    UseCase.FAST: 60.0,
+    UseCase.FAST: 20.0,
     UseCase.EMBEDDING: 100.0,
     UseCase.RERANK: 100.0,
 }
@@ -94,12 +95,20 @@ class Ranked(NamedTuple):
 _EVIDENCE: Final = ("measured", "inherited", "estimated", "none")
 
 
+def target_tokens_per_s(needs: Requirements) -> float:
+    """The decode rate beyond which the use case feels little, in tokens/s."""
+    return TARGET_TOKENS_PER_S[needs.use_case] * _weighing(needs).target_factor
+
+
+def _weighing(needs: Requirements) -> Weighing:
+    return WEIGHINGS["fast" if needs.use_case is UseCase.FAST else needs.quality]
+
+
 def speed_factor(tokens_per_s: float, needs: Requirements) -> float:
     """How much of the quality is enjoyed at that speed: 1 at the target, less below, little more above."""
-    weighing = WEIGHINGS["fast" if needs.use_case is UseCase.FAST else needs.quality]
-    target = TARGET_TOKENS_PER_S[needs.use_case] * weighing.target_factor
+    target = target_tokens_per_s(needs)
     if tokens_per_s < target:
-        return math.pow(tokens_per_s / target, weighing.slow_exponent)
+        return math.pow(tokens_per_s / target, _weighing(needs).slow_exponent)
     return 1.0 + FAST_BONUS * min(MAX_DOUBLINGS, math.log2(tokens_per_s / target))
 
 

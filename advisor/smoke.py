@@ -85,15 +85,16 @@ def run_smoke_test(
     """Load the model as the trial says, measure it, and judge.
 
     library: what `read_library` found. expected: the estimate, where there is one. machine: this one; its
-    memory is checked before the model is loaded, its GPU's vendor decides what is advised. limit_s: for all
-    of it. on_progress: called with what is being done. A crash, a timeout or a lack of memory is a verdict,
-    not an error; only a file that is not there raises `SmokeTestError`.
+    memory is checked before the model is loaded. vendor: of the GPU that the trial is for, for the advice.
+    limit_s: for all of it. on_progress: called with what is being done.
+    A crash, a timeout or a lack of memory is a verdict, not an error. A trial that `lacks_gpu` is judged
+    without running anything, file or not; else a file that is not there raises `SmokeTestError`.
     """
+    asked = Asked(model_file=str(gguf), trial=trial, expected=expected or Expected(), needs=needs or Needs())
+    if lacks_gpu(trial, library):
+        return without_gpu(asked, library, vendor)
     if not gguf.is_file():
         raise SmokeTestError(f"no file {gguf}: give the path of an existing .gguf")
-    asked = Asked(model_file=str(gguf), trial=trial, expected=expected or Expected(), needs=needs or Needs())
-    if trial.uses_gpu and not library.gpus:
-        return without_gpu(asked, library, vendor_of(machine))
     return _Run(asked, library, machine, limit_s, on_progress or _ignore).result()
 
 

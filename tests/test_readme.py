@@ -22,9 +22,8 @@ def test_the_example_is_printed_so(tmp_path: Path, request: pytest.FixtureReques
     example = EXAMPLE.search(text)
     assert example is not None, "the README has no example block"
     arguments = shlex.split(example[2])[1:]
-    run = subprocess.run(
-        [sys.executable, "-m", "advisor", *arguments], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
+    command = [sys.executable, "-m", "advisor", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     printed = "\n".join(line.rstrip() for line in run.stdout.rstrip().splitlines()) + "\n"
     if request.config.getoption("--update-golden"):
         README.write_text(text.replace(example[0], example[1] + printed + example[4]), encoding="utf-8")

@@ -56,6 +56,16 @@ def ask(machine: Machine) -> dict[str, Any]:
     return answers | ({"languages": (language,)} if language else {})
 
 
+def as_flags(answers: Mapping[str, Any]) -> list[str]:
+    """The answers as the flags that would have given them."""
+    names = {"languages": "language"}
+    flags: list[str] = []
+    for field, value in answers.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            flags += [f"--{names.get(field, field).replace('_', '-')}", str(one)]
+    return flags
+
+
 _USERS: Final = (("1", "One"), ("4", "A few (4)"), ("16", "A team (16)"))
 
 

@@ -98,22 +98,25 @@ def command(
     The exit status is 1 when nothing suits.
     """
     from advisor.api import recommend
-    from advisor.cli.questions import ask, should_ask
+    from advisor.cli.questions import as_flags, ask, should_ask
     from advisor.cli.show import show_explanation, show_recommendation
     from advisor.cli.work import machine_from, requirements_from
     from advisor.output import write_whole
 
     flags = _named(needs)
     machine = machine_from(hardware, accelerator)
+    again = sys.argv[1:]
     if should_ask(flags, yes=yes or as_json or answers is not None):
-        flags |= ask(machine)
+        asked = ask(machine)
+        flags |= asked
+        again += as_flags(asked)
     result = recommend(requirements_from(flags, answers), machine=machine, limit=limit)
     if save is not None:
         write_whole(save, result.model_dump_json(indent=2) + "\n", force=force)
     if as_json:
         click.echo(result.model_dump_json(indent=2))
     elif explain is None:
-        show_recommendation(result, saved=save)
+        show_recommendation(result, saved=save, again=again)
     if explain is not None:
         show_explanation(result, explain, to_stderr=as_json)
     sys.exit(0 if result.choice else 1)

@@ -126,13 +126,18 @@ def _context(result: Estimate | Candidate) -> str:
     return text if result.kv_type == "f16" else f"{text} ({result.kv_type} cache)"
 
 
-def show_recommendation(result: Recommendation, saved: Path | None) -> None:
-    """Print a recommendation: the pick, why, what else, and what to type next."""
+def show_recommendation(result: Recommendation, *, saved: Path | None, again: Sequence[str]) -> None:
+    """Print a recommendation: the pick, why, what else, and what to type next.
+
+    `again` are the words that ask the same once more.
+    """
     out = console()
     needs = result.requirements
     out.print(f"For {needs.use_case.value} on {result.machine.title}\n")
-    for note in (*result.machine.assumptions, *result.machine.notes):
-        out.print(f"[dim]note: {note}[/]")
+    for text in result.machine.assumptions:
+        out.print(f"[dim]assumed: {text}[/]")
+    for text in result.machine.notes:
+        out.print(f"[dim]note: {text}[/]")
     if result.choice is None:
         out.print(f"[bold]Nothing suits:[/] {result.notes[-1]}.")
         return
@@ -149,7 +154,7 @@ def show_recommendation(result: Recommendation, saved: Path | None) -> None:
         out.print(f"[dim]note: {note}[/]")
     others = len(result.rejected)
     out.print(f"[dim]{others} other models were turned down; --explain MODEL or --json tells why.[/]\n")
-    _show_next(out, saved)
+    _show_next(out, saved, again)
 
 
 def _show_choice(out: Console, choice: Candidate) -> None:
@@ -203,11 +208,10 @@ def _where(row: Candidate) -> str:
     return name if "CPU" not in row.placement.devices else f"{name} + CPU"
 
 
-def _show_next(out: Console, saved: Path | None) -> None:
+def _show_next(out: Console, saved: Path | None, again: Sequence[str]) -> None:
     plan = shlex.quote(str(saved)) if saved else "plan.json"
     out.print("[bold]Next[/]")
     if saved is None:
-        again = [word for word in sys.argv[1:] if word != "--yes"]
         out.print(f"  advisor {shlex.join(again)} --save {plan}")
     out.print(f"  advisor smoke-test {plan}")
     out.print(f"  advisor deploy {plan} --out ./serve")

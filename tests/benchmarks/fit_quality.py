@@ -55,7 +55,7 @@ Places = dict[str, Place]
 
 
 class Plan(NamedTuple):
-    """An axis: its reference, and the tables fitted to it, in the order in which they may lean on each other."""
+    """An axis: its reference, and the tables fitted to it, in the order in which they lean on each other."""
 
     name: str
     reference: str

@@ -98,10 +98,7 @@ def read_tables(truth: Path) -> dict[str, Table]:
 
 def _cells(folder: Path) -> Iterator[tuple[str, str, float]]:
     for edition in LIVEBENCH:
-        for row in _rows(folder / f"livebench_{edition.replace('-', '_')}.csv"):
-            for metric, column in LIVEBENCH_COLUMNS.items():
-                if row.get(column):
-                    yield f"LiveBench {edition} {metric}", row["model"], float(row[column])
+        yield from _livebench(folder, edition)
     for row in _rows(folder / "lmarena_arena-catalog_stylecontrol_2025-12.csv"):
         for metric, column in LMARENA_COLUMNS.items():
             if row.get(column):
@@ -112,6 +109,13 @@ def _cells(folder: Path) -> Iterator[tuple[str, str, float]]:
     for row in _rows(CARDS):
         yield row["metric"], row["model"], float(row["score"])
     yield from _embedding_cells(folder)
+
+
+def _livebench(folder: Path, edition: str) -> Iterator[tuple[str, str, float]]:
+    for row in _rows(folder / f"livebench_{edition.replace('-', '_')}.csv"):
+        for metric, column in LIVEBENCH_COLUMNS.items():
+            if row.get(column):
+                yield f"LiveBench {edition} {metric}", row["model"], float(row[column])
 
 
 def _embedding_cells(folder: Path) -> Iterator[tuple[str, str, float]]:

@@ -1,0 +1,190 @@
+"""Downloads from the Hugging Face hub, into its own cache: what is there already needs no network.
+
+`huggingface-hub` reads HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from advisor.assessment import ArtifactChoice
+from advisor.errors import DownloadError
+from advisor.units import MIB, format_bytes
+
+DISK_RESERVE_BYTES: Final = 512 * MIB
+"""Left free by a download: a file system that is full to the last byte breaks other programs."""
+ELSEWHERE: Final = "or give a file you have with --model-file"
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all)."""
+
+
+def download(artifact: ArtifactChoice, *, progress: Progress | None = None) -> tuple[Path, ...]:
+    """The artifact's files in the hub's cache, downloaded where they are not there; in its order.
+
+    Raises `DownloadError`: the hub refuses or is unreachable, a file does not exist or came incomplete, or
+    the disk is too small. Nothing half-written stays outside of the hub's own cache, Ctrl-C included.
+    """
+    if not artifact.files:
+        raise DownloadError(f"the plan names no files of {artifact.repo}: give one with --model-file")
+    present = cached(artifact)
+    if None not in present:
+        return tuple(path for path in present if path)
+    with _hub_errors(artifact.repo):
+        return _fetch(artifact, present, progress)
+
+
+def cached(artifact: ArtifactChoice) -> tuple[Path | None, ...]:
+    """Where each file lies in the cache; None for what is not there. Touches no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    with _hub_errors(artifact.repo):
+        found = [try_to_load_from_cache(artifact.repo, name) for name in artifact.files]
+    return tuple(Path(path) if isinstance(path, str) else None for path in found)
+
+
+def _fetch(
+    artifact: ArtifactChoice, present: Sequence[Path | None], progress: Progress | None
+) -> tuple[Path, ...]:
+    from huggingface_hub import constants, hf_hub_download
+
+    missing = [name for name, path in zip(artifact.files, present, strict=True) if path is None]
+    if constants.HF_HUB_OFFLINE:
+        raise DownloadError(
+            f"{missing[0]} of {artifact.repo} is not in the cache, and HF_HUB_OFFLINE is set: unset it, {ELSEWHERE}"
+        )
+    size = _size(artifact.repo, missing)
+    _check_disk(Path(constants.HF_HUB_CACHE), size)
+    bar = _bar(size, progress)
+    # All of them, since a model in several files must be of one revision; what is up to date costs a question.
+    paths = [hf_hub_download(artifact.repo, name, tqdm_class=bar) for name in artifact.files]
+    return tuple(Path(path) for path in paths)
+
+
+def _size(repo: str, names: Sequence[str]) -> int:
+    """Bytes of the files together."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    listed = HfApi().get_paths_info(repo, list(names))
+    sizes = {entry.path: entry.size for entry in listed if isinstance(entry, RepoFile)}
+    absent = [name for name in names if name not in sizes]
+    if absent:
+        raise DownloadError(f"{repo} has no file {absent[0]}: it was renamed or removed; {ELSEWHERE}")
+    return sum(sizes.values())
+
+
+def _check_disk(cache: Path, size: int) -> None:
+    folder = next(path for path in (cache, *cache.absolute().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    if free < size + DISK_RESERVE_BYTES:
+        raise DownloadError(
+            f"the disk is too small: the download takes {format_bytes(size)}, {format_bytes(free)} are free in "
+            f"{folder}: free some, or set HF_HOME to a folder on another disk"
+        )
+
+
+def _bar(size: int, progress: Progress | None) -> type[Any]:
+    """A stand-in for tqdm that reports to `progress`, over all files."""
+    done = 0
+
+    class Bar:
+        def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
+            self.n, self.total = initial, size
+
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def update(self, n: int = 1) -> None:
+            nonlocal done
+            done = min(size, max(0, done + n))
+            if progress:
+                progress(done, size)
+
+        def ignore(self, *_: object, **__: object) -> None:
+            """What tqdm shows beside the bar; bytes on the wire are not those on disk."""
+
+        update_transfer = set_transfer_postfix_str = set_postfix_str = refresh = close = ignore
+
+    return Bar
+
+
+@contextmanager
+def _hub_errors(repo: str) -> Iterator[None]:
+    """Turn what the hub's library raises into one line; its own log of retries is held back meanwhile."""
+    from huggingface_hub.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    except DownloadError:
+        raise
+    except Exception as error:  # versions of the library differ in the HTTP errors that they let through
+        raise DownloadError(_explain(error, repo)) from error
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _explain(error: Exception, repo: str) -> str:
+    chain = list(_chain(error))
+    codes = [code for link in chain if (code := _status(link)) is not None]
+    names = " ".join(type(link).__name__ for link in chain)
+    numbers = {link.errno for link in chain if isinstance(link, OSError)}
+    if "GatedRepo" in names:
+        return (
+            f"{repo} is gated: accept its licence at {_endpoint()}/{repo}, and set HF_TOKEN to a token of "
+            f"that account, {ELSEWHERE}"
+        )
+    if codes:
+        return _explain_status(codes[0], names, repo)
+    if errno.ENOSPC in numbers:
+        return "the disk became full during the download: free some space, or set HF_HOME to another disk"
+    if numbers & {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"the hub's cache cannot be written ({error}): set HF_HOME to a folder of yours"
+    if "Timeout" in names or "Connect" in names or "ProxyError" in names:
+        why = "no answer in time" if "Timeout" in names else "no connection"
+        return f"{_endpoint()} cannot be reached ({why}): check network, proxy and HF_ENDPOINT, {ELSEWHERE}"
+    if "Protocol" in names or "ReadError" in names or "Consistency check" in str(error):
+        return f"the download from {repo} broke off, more than once: run it again, {ELSEWHERE}"
+    first = str(error).strip().splitlines()
+    return f"{repo} could not be downloaded ({first[0] if first else type(error).__name__}): try again, {ELSEWHERE}"
+
+
+def _explain_status(code: int, names: str, repo: str) -> str:
+    if "EntryNotFound" in names:
+        return f"a file that the plan names is not in {repo}: it was renamed or removed; {ELSEWHERE}"
+    if code in (401, 404):  # the hub does not tell a private repository from none
+        return f"there is no repository {repo}, or HF_TOKEN may not see it: check the token, {ELSEWHERE}"
+    if code == 403:
+        return f"access to {repo} is forbidden: ask for it at {_endpoint()}/{repo}, and set HF_TOKEN, {ELSEWHERE}"
+    if code == 429:
+        return "the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit"
+    return f"the hub answered with status {code}: try again later, {ELSEWHERE}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    code = getattr(getattr(error, "response", None), "status_code", None)
+    return code if isinstance(code, int) else None
+
+
+def _endpoint() -> str:
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT

@@ -1,120 +1,18 @@
-"""From a Hugging Face `config.json` to an `Architecture`: foreign names end here.
-
-A dimension that the config does not give is refused by name, never guessed; the few defaults are those of
-the model's own configuration class in transformers, and stand beside the family that has them.
-"""
+"""One builder a model type: which keys of its config.json say what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from advisor.errors import ConfigError
+from advisor.hf_config.reader import Config
 from advisor.model import Architecture, Mla, Moe, PerLayerEmbeddings, Recurrent
 
-_PERIOD_LETTERS: Final = str.maketrans({"l": "s", "g": "f"})
-"""EXAONE's "LLLG": local and global."""
-_LAYER_LETTERS: Final = {
-    "full_attention": "f",
-    "attention": "f",
-    "sliding_attention": "s",
-    "linear_attention": "r",
-    "mamba": "r",
-    "conv": "r",
-}
+Builder = Callable[[Config], Architecture]
 
 
-class _Config:
-    """A config.json that names what it lacks."""
-
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        self.data = data
-
-    def integer(self, *names: str) -> int:
-        """The first of `names` that is given, 1 or more."""
-        value = self.count(*names)
-        if value == 0:
-            raise ConfigError(f"config.json: {' or '.join(names)} is 0, but must be 1 or more")
-        return value
-
-    def count(self, *names: str) -> int:
-        """The first of `names` that is given, 0 or more."""
-        value = self.optional(*names)
-        if value is None:
-            raise ConfigError(
-                f"config.json does not give {' or '.join(names)}; without it nothing can be estimated"
-            )
-        return value
-
-    def optional(self, *names: str) -> int | None:
-        """The same, or None when none is given."""
-        for name in names:
-            value = self.data.get(name)
-            if value is None:
-                continue
-            whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-            if isinstance(value, bool) or not whole or value < 0:
-                raise ConfigError(f"config.json: {name} is {value!r}, but must be a whole number, 0 or more")
-            return int(value)
-        return None
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.data.get(name)
-        return default if value is None else bool(value)
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self.data.get(name)
-        return value if isinstance(value, Mapping) else {}
-
-    def pattern(self, n_layers: int) -> str:
-        """Layer letters of `layer_types`, shortened to one period; EXAONE writes the period itself."""
-        if isinstance(written := self.data.get("sliding_window_pattern"), str):
-            return written.lower().translate(_PERIOD_LETTERS)
-        types = self.data.get("layer_types")
-        if not isinstance(types, Sequence) or isinstance(types, str):
-            raise ConfigError(
-                "config.json does not give layer_types, so the kinds of its layers are not known"
-            )
-        if len(types) != n_layers:
-            raise ConfigError(f"config.json: layer_types has {len(types)} entries for {n_layers} layers")
-        unknown = sorted({str(t) for t in types} - set(_LAYER_LETTERS))
-        if unknown:
-            raise ConfigError(f"config.json: unknown layer type {unknown[0]!r}")
-        return shorten_pattern("".join(_LAYER_LETTERS[t] for t in types))
-
-
-def shorten_pattern(letters: str) -> str:
-    """The shortest start of `letters` that, repeated, gives all of it ("sfsfs" → "sf")."""
-    for period in range(1, len(letters)):
-        if all(letter == letters[i % period] for i, letter in enumerate(letters)):
-            return letters[:period]
-    return letters
-
-
-def architecture_of(config: Mapping[str, Any]) -> Architecture:
-    """The architecture that a `config.json` describes; of a multimodal model, its language part.
-
-    Raises `ConfigError` when the model type is unknown or a dimension is missing or contradictory.
-    """
-    text = config.get("text_config")
-    merged = {**config, **text} if isinstance(text, Mapping) else config
-    model_type = merged.get("model_type")
-    if not isinstance(model_type, str):
-        raise ConfigError("config.json does not give model_type, so the architecture is not known")
-    build = _BUILDERS.get(model_type)
-    if build is None:
-        raise ConfigError(f"unknown model_type {model_type!r}; known: {', '.join(sorted(_BUILDERS))}")
-    try:
-        return build(_Config(merged))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or model_type
-        raise ConfigError(f"config.json: {field}: {first['msg']}") from error
-
-
-def _decoder(c: _Config, family: str, *, tied_default: bool = False, **extra: Any) -> Architecture:
+def _decoder(c: Config, family: str, *, tied_default: bool = False, **extra: Any) -> Architecture:
     """What every decoder has; `extra` adds or replaces fields."""
     heads = c.integer("num_attention_heads")
     n_embd = c.integer("hidden_size")
@@ -141,35 +39,36 @@ def _decoder(c: _Config, family: str, *, tied_default: bool = False, **extra: An
     return Architecture(**{**fields, **extra})
 
 
-def _llama(c: _Config) -> Architecture:
+def _llama(c: Config) -> Architecture:
     rope = c.mapping("rope_scaling") or c.mapping("rope_parameters")
     factors = "llama3" if rope.get("rope_type", rope.get("type")) == "llama3" else "none"
-    moe = None
+    experts: dict[str, Any] = {}
     if n_experts := c.optional("num_local_experts"):
         moe = Moe(
             n_experts=n_experts,
             n_experts_used=c.integer("num_experts_per_tok"),
             n_ff=c.integer("intermediate_size"),
         )
+        experts = {"moe": moe, "n_ff": 0}
     family = {"mistral3": "mistral3", "ministral3": "mistral3", "smollm3": "smollm3", "granite": "granite"}
     return _decoder(
         c,
         family.get(c.data["model_type"], "llama"),
         rope_factors=factors,
-        moe=moe,
         qkv_bias=c.flag("attention_bias", False),
+        **experts,
     )
 
 
-def _qwen2(c: _Config) -> Architecture:
+def _qwen2(c: Config) -> Architecture:
     return _decoder(c, "qwen2")
 
 
-def _qwen3(c: _Config) -> Architecture:
+def _qwen3(c: Config) -> Architecture:
     return _decoder(c, "qwen3")
 
 
-def _qwen3_moe(c: _Config) -> Architecture:
+def _qwen3_moe(c: Config) -> Architecture:
     moe = Moe(
         n_experts=c.integer("num_experts"),
         n_experts_used=c.integer("num_experts_per_tok"),
@@ -178,7 +77,7 @@ def _qwen3_moe(c: _Config) -> Architecture:
     return _decoder(c, "qwen3moe", moe=moe, n_ff=0)
 
 
-def _delta_net(c: _Config) -> Recurrent:
+def _delta_net(c: Config) -> Recurrent:
     value_heads, value_dim = c.integer("linear_num_value_heads"), c.integer("linear_value_head_dim")
     return Recurrent(
         kind="delta_net",
@@ -190,7 +89,7 @@ def _delta_net(c: _Config) -> Recurrent:
     )
 
 
-def _qwen_hybrid(c: _Config) -> Architecture:
+def _qwen_hybrid(c: Config) -> Architecture:
     """Qwen3-Next, Qwen3.5 and 3.6: three gated delta-net layers, then one of full attention."""
     if "layer_types" in c.data:
         pattern = c.pattern(c.integer("num_hidden_layers"))
@@ -214,10 +113,10 @@ def _qwen_hybrid(c: _Config) -> Architecture:
     return _decoder(c, family, moe=moe, n_ff=0, **common)
 
 
-def _gemma(family: str, pattern: str | None) -> Callable[[_Config], Architecture]:
+def _gemma(family: str, pattern: str | None) -> Callable[[Config], Architecture]:
     """Gemma 1 to 3; `pattern` is llama.cpp's where the config does not list the layers."""
 
-    def build(c: _Config) -> Architecture:
+    def build(c: Config) -> Architecture:
         if c.flag("use_bidirectional_attention", False):
             return _decoder(
                 c,
@@ -235,7 +134,7 @@ def _gemma(family: str, pattern: str | None) -> Callable[[_Config], Architecture
     return build
 
 
-def _gemma4(c: _Config) -> Architecture:
+def _gemma4(c: Config) -> Architecture:
     moe = None
     if c.flag("enable_moe_block", False):
         moe = Moe(
@@ -262,7 +161,7 @@ def _gemma4(c: _Config) -> Architecture:
     )
 
 
-def _phi3(c: _Config) -> Architecture:
+def _phi3(c: Config) -> Architecture:
     rope = c.mapping("rope_scaling")
     dim = c.optional("head_dim") or c.integer("hidden_size") // c.integer("num_attention_heads")
     longrope = rope.get("type", rope.get("rope_type")) == "longrope"
@@ -274,7 +173,7 @@ def _phi3(c: _Config) -> Architecture:
     )
 
 
-def _gpt_oss(c: _Config) -> Architecture:
+def _gpt_oss(c: Config) -> Architecture:
     moe = Moe(
         n_experts=c.integer("num_local_experts"),
         n_experts_used=c.integer("num_experts_per_tok", "experts_per_token"),
@@ -290,7 +189,7 @@ def _gpt_oss(c: _Config) -> Architecture:
     )
 
 
-def _deepseek(c: _Config) -> Architecture:
+def _deepseek(c: Config) -> Architecture:
     moe = Moe(
         n_experts=c.integer("n_routed_experts"),
         n_experts_used=c.integer("num_experts_per_tok"),
@@ -311,7 +210,7 @@ def _deepseek(c: _Config) -> Architecture:
     return _decoder(c, "deepseek2", moe=moe, mla=mla, head_dim=head_dim, n_mtp_layers=mtp)
 
 
-def _granite_hybrid(c: _Config) -> Architecture:
+def _granite_hybrid(c: Config) -> Architecture:
     heads, dim = c.integer("mamba_n_heads"), c.integer("mamba_d_head")
     recurrent = Recurrent(
         kind="mamba2",
@@ -340,7 +239,7 @@ def _granite_hybrid(c: _Config) -> Architecture:
     )
 
 
-def _lfm2(c: _Config) -> Architecture:
+def _lfm2(c: Config) -> Architecture:
     moe = None
     if n_experts := c.optional("num_experts"):
         moe = Moe(
@@ -360,7 +259,7 @@ def _lfm2(c: _Config) -> Architecture:
     )
 
 
-def _exaone4(c: _Config) -> Architecture:
+def _exaone4(c: Config) -> Architecture:
     n_layers = c.integer("num_hidden_layers")
     n_swa = c.optional("sliding_window") or 0
     rope = c.mapping("rope_scaling")
@@ -373,7 +272,7 @@ def _exaone4(c: _Config) -> Architecture:
     )
 
 
-def _nomic_bert(c: _Config) -> Architecture:
+def _nomic_bert(c: Config) -> Architecture:
     heads, n_embd = c.integer("n_head"), c.integer("n_embd")
     return Architecture(
         family="nomic-bert",
@@ -393,8 +292,8 @@ _ROBERTA_PADDING: Final = 2
 """RoBERTa's position table starts behind the padding token; the converter drops those rows."""
 
 
-def _bert(positions_dropped: int) -> Callable[[_Config], Architecture]:
-    def build(c: _Config) -> Architecture:
+def _bert(positions_dropped: int) -> Callable[[Config], Architecture]:
+    def build(c: Config) -> Architecture:
         heads, n_embd = c.integer("num_attention_heads"), c.integer("hidden_size")
         positions = c.integer("max_position_embeddings") - positions_dropped
         return Architecture(
@@ -420,9 +319,7 @@ def _is_classifier(data: Mapping[str, Any]) -> bool:
     return any(str(name).endswith("ForSequenceClassification") for name in names)
 
 
-Builder = Callable[[_Config], Architecture]
-
-_BUILDERS: Final[Mapping[str, Builder]] = {
+BUILDERS: Final[Mapping[str, Builder]] = {
     "llama": _llama,
     "mistral": _llama,
     "mixtral": _llama,

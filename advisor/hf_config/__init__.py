@@ -1,0 +1,40 @@
+"""From a Hugging Face `config.json` to an `Architecture`: foreign names end here.
+
+A dimension that the config does not give is refused by name, never guessed; the few defaults are those of
+the model's own configuration class in transformers, and stand beside the family that has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from advisor.errors import ConfigError
+from advisor.hf_config.families import BUILDERS
+from advisor.hf_config.reader import Config, shorten_pattern
+from advisor.model import Architecture
+
+__all__ = ["architecture_of", "shorten_pattern"]
+
+
+def architecture_of(config: Mapping[str, Any]) -> Architecture:
+    """The architecture that a `config.json` describes; of a multimodal model, its language part.
+
+    Raises `ConfigError` when the model type is unknown or a dimension is missing or contradictory.
+    """
+    text = config.get("text_config")
+    merged = {**config, **text} if isinstance(text, Mapping) else config
+    model_type = merged.get("model_type")
+    if not isinstance(model_type, str):
+        raise ConfigError("config.json does not give model_type, so the architecture is not known")
+    build = BUILDERS.get(model_type)
+    if build is None:
+        raise ConfigError(f"unknown model_type {model_type!r}; known: {', '.join(sorted(BUILDERS))}")
+    try:
+        return build(Config(merged))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or model_type
+        raise ConfigError(f"config.json: {field}: {first['msg']}") from error

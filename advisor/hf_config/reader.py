@@ -1,0 +1,86 @@
+"""A config.json that names what it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from advisor.errors import ConfigError
+
+_PERIOD_LETTERS: Final = str.maketrans({"l": "s", "g": "f"})
+"""EXAONE's "LLLG": local and global."""
+_LAYER_LETTERS: Final = {
+    "full_attention": "f",
+    "attention": "f",
+    "sliding_attention": "s",
+    "linear_attention": "r",
+    "mamba": "r",
+    "conv": "r",
+}
+
+
+class Config:
+    """A config.json that names what it lacks."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+
+    def integer(self, *names: str) -> int:
+        """The first of `names` that is given, 1 or more."""
+        value = self.count(*names)
+        if value == 0:
+            raise ConfigError(f"config.json: {' or '.join(names)} is 0, but must be 1 or more")
+        return value
+
+    def count(self, *names: str) -> int:
+        """The first of `names` that is given, 0 or more."""
+        value = self.optional(*names)
+        if value is None:
+            raise ConfigError(
+                f"config.json does not give {' or '.join(names)}; without it nothing can be estimated"
+            )
+        return value
+
+    def optional(self, *names: str) -> int | None:
+        """The same, or None when none is given."""
+        for name in names:
+            value = self.data.get(name)
+            if value is None:
+                continue
+            whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            if isinstance(value, bool) or not whole or value < 0:
+                raise ConfigError(f"config.json: {name} is {value!r}, but must be a whole number, 0 or more")
+            return int(value)
+        return None
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.data.get(name)
+        return default if value is None else bool(value)
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self.data.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def pattern(self, n_layers: int) -> str:
+        """Layer letters of `layer_types`, shortened to one period; EXAONE writes the period itself."""
+        if isinstance(written := self.data.get("sliding_window_pattern"), str):
+            return written.lower().translate(_PERIOD_LETTERS)
+        types = self.data.get("layer_types")
+        if not isinstance(types, Sequence) or isinstance(types, str):
+            raise ConfigError(
+                "config.json does not give layer_types, so the kinds of its layers are not known"
+            )
+        if len(types) != n_layers:
+            raise ConfigError(f"config.json: layer_types has {len(types)} entries for {n_layers} layers")
+        unknown = sorted({str(t) for t in types} - set(_LAYER_LETTERS))
+        if unknown:
+            raise ConfigError(f"config.json: unknown layer type {unknown[0]!r}")
+        return shorten_pattern("".join(_LAYER_LETTERS[t] for t in types))
+
+
+def shorten_pattern(letters: str) -> str:
+    """The shortest start of `letters` that, repeated, gives all of it ("sfsfs" → "sf")."""
+    for period in range(1, len(letters)):
+        if all(letter == letters[i % period] for i, letter in enumerate(letters)):
+            return letters[:period]
+    return letters

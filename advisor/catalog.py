@@ -222,14 +222,14 @@ def _first_problem(error: ValidationError) -> str:
     return " ".join(f"{field}: {first['msg']}".split())
 
 
-def main() -> None:
+def main(folder: Path = CATALOG_DIR) -> None:
     """Compile, and write what the program and the editors read."""
     try:
-        text = compiled_text(compile_catalog())
+        text = compiled_text(compile_catalog(folder))
     except CatalogError as error:
         raise SystemExit(str(error)) from error
-    (CATALOG_DIR / COMPILED).write_text(text, encoding="utf-8")
-    (CATALOG_DIR / "models" / SCHEMA).write_text(schema_text(), encoding="utf-8")
+    (folder / COMPILED).write_text(text, encoding="utf-8")
+    (folder / "models" / SCHEMA).write_text(schema_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,12 +57,13 @@ def _fetch(
     missing = [name for name, path in zip(artifact.files, present, strict=True) if path is None]
     if constants.HF_HUB_OFFLINE:
         raise DownloadError(
-            f"{missing[0]} of {artifact.repo} is not in the cache, and HF_HUB_OFFLINE is set: unset it, {ELSEWHERE}"
+            f"{missing[0]} of {artifact.repo} is not in the cache, and HF_HUB_OFFLINE is set:"
+            f" unset it, {ELSEWHERE}"
         )
     size = _size(artifact.repo, missing)
     _check_disk(Path(constants.HF_HUB_CACHE), size)
     bar = _bar(size, progress)
-    # All of them, since a model in several files must be of one revision; what is up to date costs a question.
+    # All of them: a model in several files must be of one revision. What is up to date costs a question.
     paths = [hf_hub_download(artifact.repo, name, tqdm_class=bar) for name in artifact.files]
     return tuple(Path(path) for path in paths)
 
@@ -84,8 +86,8 @@ def _check_disk(cache: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + DISK_RESERVE_BYTES:
         raise DownloadError(
-            f"the disk is too small: the download takes {format_bytes(size)}, {format_bytes(free)} are free in "
-            f"{folder}: free some, or set HF_HOME to a folder on another disk"
+            f"the disk is too small: the download takes {format_bytes(size)}, and {folder} has"
+            f" {format_bytes(free)} free: free some, or set HF_HOME to a folder on another disk"
         )
 
 
@@ -120,10 +122,9 @@ def _bar(size: int, progress: Progress | None) -> type[Any]:
 @contextmanager
 def _hub_errors(repo: str) -> Iterator[None]:
     """Turn what the hub's library raises into one line; its own log of retries is held back meanwhile."""
-    from huggingface_hub.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     except DownloadError:
@@ -131,21 +132,16 @@ def _hub_errors(repo: str) -> Iterator[None]:
     except Exception as error:  # versions of the library differ in the HTTP errors that they let through
         raise DownloadError(_explain(error, repo)) from error
     finally:
-        logging.set_verbosity(verbosity)
+        logger.setLevel(level)
 
 
 def _explain(error: Exception, repo: str) -> str:
     chain = list(_chain(error))
-    codes = [code for link in chain if (code := _status(link)) is not None]
     names = " ".join(type(link).__name__ for link in chain)
-    numbers = {link.errno for link in chain if isinstance(link, OSError)}
-    if "GatedRepo" in names:
-        return (
-            f"{repo} is gated: accept its licence at {_endpoint()}/{repo}, and set HF_TOKEN to a token of "
-            f"that account, {ELSEWHERE}"
-        )
+    codes = [code for link in chain if (code := _status(link)) is not None]
     if codes:
-        return _explain_status(codes[0], names, repo)
+        return _refusal(codes[0], names, repo)
+    numbers = {link.errno for link in chain if isinstance(link, OSError)}
     if errno.ENOSPC in numbers:
         return "the disk became full during the download: free some space, or set HF_HOME to another disk"
     if numbers & {errno.EACCES, errno.EPERM, errno.EROFS}:
@@ -154,21 +150,29 @@ def _explain(error: Exception, repo: str) -> str:
         why = "no answer in time" if "Timeout" in names else "no connection"
         return f"{_endpoint()} cannot be reached ({why}): check network, proxy and HF_ENDPOINT, {ELSEWHERE}"
     if "Protocol" in names or "ReadError" in names or "Consistency check" in str(error):
-        return f"the download from {repo} broke off, more than once: run it again, {ELSEWHERE}"
-    first = str(error).strip().splitlines()
-    return f"{repo} could not be downloaded ({first[0] if first else type(error).__name__}): try again, {ELSEWHERE}"
+        return f"the download from {repo} broke off again and again: run it once more, {ELSEWHERE}"
+    what = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{repo} could not be downloaded ({what}): try again, {ELSEWHERE}"
 
 
-def _explain_status(code: int, names: str, repo: str) -> str:
+def _refusal(code: int, names: str, repo: str) -> str:
+    """Explain a status of the hub's; `names` are the classes of the library's errors."""
+    page = f"{_endpoint()}/{repo}"
+    if "GatedRepo" in names:
+        return (
+            f"{repo} is gated: accept its licence at {page}, and set HF_TOKEN to a token of that account,"
+            f" {ELSEWHERE}"
+        )
     if "EntryNotFound" in names:
         return f"a file that the plan names is not in {repo}: it was renamed or removed; {ELSEWHERE}"
-    if code in (401, 404):  # the hub does not tell a private repository from none
-        return f"there is no repository {repo}, or HF_TOKEN may not see it: check the token, {ELSEWHERE}"
-    if code == 403:
-        return f"access to {repo} is forbidden: ask for it at {_endpoint()}/{repo}, and set HF_TOKEN, {ELSEWHERE}"
-    if code == 429:
-        return "the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit"
-    return f"the hub answered with status {code}: try again later, {ELSEWHERE}"
+    if "RepositoryNotFound" in names or code == 404:
+        return f"there is no repository {repo}, or only some may see it: check it, set HF_TOKEN, {ELSEWHERE}"
+    meanings = {
+        401: "the hub does not accept HF_TOKEN (401): set a valid one, or unset it",
+        403: f"access to {repo} is forbidden (403): ask for it at {page}, and set HF_TOKEN",
+        429: "the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit",
+    }
+    return meanings.get(code, f"the hub answered with status {code}: try again later") + f", {ELSEWHERE}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -240,6 +240,7 @@ class Model(Value):
     released: date
     license: License
     n_params: int = Field(gt=0)
+    """Of the language model: vision and audio towers and multi-token-prediction blocks aside."""
     n_params_active: int | None = None
     """Parameters a token passes through, for mixtures of experts."""
     kind: ModelKind = ModelKind.CHAT

@@ -115,6 +115,8 @@ _FALLBACK: Final = {
 _EIGHT_EXPERT_OUTPUT: Final = frozenset({"Q2_K", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ4_XS"})
 """Mixes that give attn_output Q5_K in models of eight experts (Mixtral)."""
 
+_EMBEDDINGS: Final = ("token_embd.weight", "per_layer_token_embd.weight")
+"""Tables that are quantized like an output matrix where the model has none of its own."""
 _V_LIKE: Final = ("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")
 _FROZEN: Final = ("per_layer_model_proj",)
 """Matrices that keep 16 bits under every quantization."""
@@ -165,7 +167,7 @@ class _Chooser:
         self.is_70b = arch.n_layers == 80 and (grouped_80 or arch.family in _EIGHTY_LAYERS)
         order = sorted(names, key=lambda n: (_layer(n), n))
         self.v_index = {n: i for i, n in enumerate(n for n in order if n.endswith(_V_LIKE))}
-        self.down_index = {n: i for i, n in enumerate(n for n in order if "ffn_down" in n)}
+        self.down_index = {n: i for i, n in enumerate(n for n in order if _is_ffn_down(n))}
 
     def type_of(self, row: Tensor) -> str:
         """The type before the row's length is looked at."""
@@ -183,7 +185,7 @@ class _Chooser:
 
     def _quantized(self, row: Tensor) -> str:
         name, mix = row.name, self.mix
-        if name == "output.weight" or (self.tied and name == "token_embd.weight"):
+        if name == "output.weight" or (self.tied and name in _EMBEDDINGS):
             return self._output_type(row)
         if self.name == "MXFP4":
             return "MXFP4" if len(row.shape) == 3 else "Q8_0"
@@ -211,6 +213,10 @@ class _Chooser:
             return "Q8_0"
         type_name = (self.mix.attn_v and self.mix.attn_v(spot)) or self.mix.base
         return "Q5_K" if self.is_70b and type_name in ("Q3_K", "Q4_K") else type_name
+
+
+def _is_ffn_down(name: str) -> bool:
+    return "ffn_down" in name and name.endswith(".weight")
 
 
 def _layer(name: str) -> int:

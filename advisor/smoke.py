@@ -22,13 +22,15 @@ from advisor.errors import SmokeTestError
 from advisor.hardware import Machine, Vendor
 from advisor.measurements import Expected, Failure, Library, Needs, Reading, Resident, SmokeResult, Trial
 from advisor.memory_use import measured_memory, own_host_bytes
-from advisor.smoke_failure import LESS_MEMORY, Ending, explain
+from advisor.smoke_failure import Ending, explain, less_memory
 from advisor.smoke_verdict import Asked, judge, without_gpu
 from advisor.units import format_bytes
 
 DEFAULT_LIMIT_S: Final = 600.0
 START_LIMIT_S: Final = 60.0
 """For importing the library and listing its devices."""
+BUSY_SHARE: Final = 0.5
+"""Share of the cores that may be busy with other work before it is worth a word."""
 LOG_BYTES: Final = 64 << 10
 """How much of the end of llama.cpp's log is looked at."""
 INSTALL: Final = "install it with pip install 'llm-advisor[smoke]'"
@@ -66,7 +68,7 @@ def read_library() -> Library:
         return Library.model_validate(told.news["library"])
     if "missing" in told.news:
         raise SmokeTestError(f"the smoke test needs llama-cpp-python ({told.news['missing']}): {INSTALL}")
-    failure = explain(told.ending, limit_s=START_LIMIT_S)
+    failure = explain(told.ending, limit_s=START_LIMIT_S, on_gpu=False)
     raise SmokeTestError(f"llama-cpp-python does not load ({failure.reason}): install it again")
 
 
@@ -115,6 +117,8 @@ class _Run:
         self._notes: list[str] = []
 
     def result(self) -> SmokeResult:
+        """Run it all, as far as it goes."""
+        self._notes += _busy()
         planned = self._try("plan").reading
         if planned.failure:
             return judge(self._asked, self._library, planned, None, tuple(self._notes))
@@ -132,9 +136,9 @@ class _Run:
 
     def _try(self, mode: str) -> _Told:
         """Run a child; once more without repacked weights where llama.cpp crashes with them."""
-        told = self._once(mode)
-        if told.ending.crashed and self._asked.trial.repack and not self._is_done(told):
-            plain = self._asked.trial.model_copy(update={"repack": False})
+        trial, told = self._asked.trial, self._once(mode)
+        if told.ending.crashed and trial.repack and not self._is_done(told):
+            plain = trial.model_copy(update={"repack": False})
             self._asked = self._asked.model_copy(update={"trial": plain})
             self._notes.append(
                 "llama.cpp crashed with repacked weights and was run without:"
@@ -143,7 +147,7 @@ class _Run:
             told = self._once(mode)
         if told.ending.status == 0 or self._is_done(told):
             return told
-        failure = explain(told.ending, limit_s=self._limit_s)
+        failure = explain(told.ending, limit_s=self._limit_s, on_gpu=trial.uses_gpu)
         return told._replace(news={**told.news, "failure": failure.model_dump()})
 
     def _once(self, mode: str) -> _Told:
@@ -172,7 +176,7 @@ class _Run:
             stage="plan",
             reason=f"out of memory: it needs {format_bytes(need)} of RAM for its own, "
             f"{format_bytes(free)} are free; it was not loaded",
-            advice=LESS_MEMORY,
+            advice=less_memory(on_gpu=self._asked.trial.uses_gpu),
         )
 
 
@@ -196,7 +200,8 @@ def _child(arguments: tuple[str, ...], limit_s: float, *, watch_gpus: bool, on_p
                 news |= line
                 if "stage" in line:
                     stage = line["stage"]
-                    on_progress(_MESSAGES.get(stage, ""))
+                    if stage in _MESSAGES:
+                        on_progress(_MESSAGES[stage])
                 if before is not None:
                     peak = max(peak or 0, _gpu_used_bytes() or 0)
             status = process.poll()
@@ -209,6 +214,15 @@ def _child(arguments: tuple[str, ...], limit_s: float, *, watch_gpus: bool, on_p
             {"status": status, "stage": stage, "error": news.get("error"), "log": _tail(log)}
         )
     return _Told(news, ending, None if before is None or peak is None else peak - before)
+
+
+def _busy() -> Iterator[str]:
+    """A note when other programs compute: what is measured now is slower than it would be."""
+    import psutil
+
+    load, cores = psutil.getloadavg()[0], psutil.cpu_count() or 1
+    if load > BUSY_SHARE * cores:
+        yield f"other programs keep the processor busy (load {load:.1f} on {cores} cores): rates are too low"
 
 
 def _lines(process: subprocess.Popen[str], deadline: float) -> Iterator[dict[str, Any]]:

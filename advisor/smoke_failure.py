@@ -12,16 +12,13 @@ from advisor.value import Value
 
 LAST_LINES: Final = 8
 """Lines of the log that a failure shows."""
-LESS_MEMORY: Final = (
-    "take a smaller context (--ctx), a smaller quantization or fewer sequences",
-    "with a GPU, put fewer layers on it (--n-gpu-layers)",
-)
+OUT_OF_MEMORY: Final = "out of memory"
 AGAIN: Final = "download the file again: it is incomplete or damaged"
 NEWER: Final = "install a newer llama-cpp-python: pip install --upgrade llama-cpp-python"
 OTHER: Final = "run advisor -v smoke-test, and report it to llama.cpp with the log"
 
 _CAUSES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
-    (r"out of memory|failed to allocate|unable to allocate|cudaMalloc failed", "out of memory", LESS_MEMORY),
+    (r"out of memory|failed to allocate|unable to allocate|cudaMalloc failed", OUT_OF_MEMORY, ()),
     (r"not within the file bounds|corrupted or incomplete|failed to read", "the file is truncated", (AGAIN,)),
     (r"invalid magic|bad magic|failed to load GGUF|failed to open GGUF", "this is not a GGUF file", (AGAIN,)),
     (r"unknown model architecture", "this llama.cpp does not know the model's architecture", (NEWER,)),
@@ -40,6 +37,8 @@ _CAUSES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
 )
 """What a log says, what it means, and what to do; the first that matches counts."""
 
+_METADATA: Final = ("print_info:", "llama_model_loader: - ")
+"""Lines that list the file's own words."""
 _TELLING: Final = re.compile(r"error|fail|unable|abort|assert|invalid|unknown|out of memory", re.IGNORECASE)
 
 
@@ -63,25 +62,34 @@ _CRASHES: Final = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGILL, -signal.SIG
 """3 and 0xC0000005: abort and access violation on Windows."""
 
 
-def explain(ending: Ending, *, limit_s: float) -> Failure:
+def less_memory(*, on_gpu: bool) -> tuple[str, ...]:
+    """What to do about too little memory."""
+    fewer = ("put fewer layers on the GPU (--n-gpu-layers)",) if on_gpu else ()
+    return ("take a smaller context (--ctx), a smaller quantization or fewer sequences", *fewer)
+
+
+def explain(ending: Ending, *, limit_s: float, on_gpu: bool) -> Failure:
     """The reason of an ending that was not a success, with what to do about it."""
     told = "\n".join(ending.log)
     cause, advice = next(
         ((meaning, remedy) for pattern, meaning, remedy in _CAUSES if re.search(pattern, told)), (None, ())
     )
+    if cause == OUT_OF_MEMORY:
+        advice = less_memory(on_gpu=on_gpu)
     if ending.status is None:
         reason = f"it was stopped after {limit_s:.0f} s, {_DOING[ending.stage]}"
         advice = ("give it more time (--timeout), or take a smaller model or quantization",)
     elif ending.status == -signal.SIGKILL:
         reason = f"the system killed it {_DOING[ending.stage]}: most likely memory ran out"
-        advice = LESS_MEMORY
+        advice = less_memory(on_gpu=on_gpu)
     elif ending.error is None:
         reason = f"it {_death(ending.status)} {_DOING[ending.stage]}" + (f": {cause}" if cause else "")
         advice = advice or (OTHER,)
     else:
         reason = ending.error + (f": {cause}" if cause else "")
         advice = advice or (OTHER,)
-    return Failure(stage=ending.stage, reason=reason, advice=advice, log=telling(ending.log))
+    log = () if ending.status is None else telling(ending.log)
+    return Failure(stage=ending.stage, reason=reason, advice=advice, log=log)
 
 
 _DOING: Final[dict[Stage, str]] = {
@@ -104,5 +112,5 @@ def _death(status: int) -> str:
 
 def telling(log: Sequence[str]) -> tuple[str, ...]:
     """The lines that speak of something wrong, or the last ones where none does."""
-    lines = [line.rstrip() for line in log if line.strip()]
+    lines = [line.rstrip() for line in log if line.strip() and not line.startswith(_METADATA)]
     return tuple([line for line in lines if _TELLING.search(line)][-LAST_LINES:] or lines[-LAST_LINES:])

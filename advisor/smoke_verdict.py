@@ -23,7 +23,7 @@ from advisor.measurements import (
     SmokeResult,
     Trial,
 )
-from advisor.smoke_failure import LESS_MEMORY
+from advisor.smoke_failure import less_memory
 from advisor.units import MIB, format_bytes
 from advisor.value import Value
 
@@ -102,7 +102,7 @@ def without_gpu(asked: Asked, library: Library, vendor: Vendor | None) -> SmokeR
         reason = f"{plain} was built for a GPU but finds none: nothing was run"
         advice: tuple[str, ...] = tuple([_DRIVER_CHECKS[vendor]] if vendor else _DRIVER_CHECKS.values())
     else:
-        reason = f"{plain} was built without GPU support, and the plan needs it: nothing was run"
+        reason = f"{plain} was built without GPU support, and layers on a GPU are planned: nothing was run"
         advice = install_advice(vendor)
     failure = Failure(
         stage="start", reason=reason, advice=(*advice, "or try it on the CPU: --n-gpu-layers 0")
@@ -152,7 +152,7 @@ def _findings(
     yield from _need_findings(asked.needs, measured)
     for difference in differences:
         if difference.within is False:
-            yield _missed(difference)
+            yield _missed(difference, asked.trial)
 
 
 def _gpu_findings(trial: Trial, measured: Measured) -> Iterator[Finding]:
@@ -209,7 +209,7 @@ _FASTER: Final = (
 )
 
 
-def _missed(difference: Difference) -> Finding:
+def _missed(difference: Difference, trial: Trial) -> Finding:
     if difference.part not in (*USE_PARTS, "total_bytes"):
         return Finding(
             level="warn",
@@ -224,14 +224,14 @@ def _missed(difference: Difference) -> Finding:
         level="warn",
         reason=f"{name} memory{where} is {format_bytes(over)} above the estimate of "
         f"{format_bytes(round(difference.estimated))}",
-        advice=("leave that much more free, or:", *LESS_MEMORY),
+        advice=("leave that much more free, or:", *less_memory(on_gpu=trial.uses_gpu)),
     )
 
 
 def _praise(expected: Expected) -> str:
     if expected.memory is None and expected.speed is None:
         return "it loads and generates; there was no estimate to hold it against"
-    return "it loads and generates, and memory and speed are as estimated"
+    return "it loads and generates; memory and speed are as estimated, or better"
 
 
 def _notes(speed: SpeedEstimate | None, measured: Measured) -> Iterator[str]:

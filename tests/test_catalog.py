@@ -22,7 +22,6 @@ from advisor.catalog import (
 )
 from advisor.cli.models import command
 from advisor.errors import AdvisorError, CatalogError, UnknownModelError
-from advisor.hf_config import shorten_pattern
 from advisor.model import Model, ModelKind
 from advisor.quantization import MIXES
 from advisor.resources import CATALOG_DIR
@@ -84,8 +83,8 @@ ENTRY = """\
   n_params: 596_049_920
   aliases: [Nobody/Tiny-1B]
   ollama_tag: "tiny:1b"
-  architecture: {family: qwen3, n_layers: 28, n_embd: 1024, n_vocab: 151_936, n_ctx_train: 40_960, n_heads: 16,
-    n_kv_heads: 8, head_dim: 128, n_ff: 3072, tied_embeddings: true}
+  architecture: {family: qwen3, n_layers: 28, n_embd: 1024, n_vocab: 151_936, n_ctx_train: 40_960,
+    n_heads: 16, n_kv_heads: 8, head_dim: 128, n_ff: 3072, tied_embeddings: true}
   architecture_source: config.json
   artifacts:
     - {quantization: Q8_0, format: gguf, repo: Nobody/Tiny-1B-GGUF}
@@ -147,7 +146,7 @@ def test_the_strongest_of_each_size_are_there(name: str) -> None:
     [
         pytest.param("qwen3-8bb", "qwen3-8b", id="typing error"),
         pytest.param("llama3.1-8b", "llama-3.1-8b-instruct", id="tag with a dash"),
-        pytest.param("gemma4", "gemma-4", id="family"),
+        pytest.param("gemma-4-32b-it", "gemma-4-31b-it", id="size"),
     ],
 )
 def test_an_unknown_name_gets_the_nearest(name: str, near: str) -> None:
@@ -168,12 +167,12 @@ def test_entry_is_plausible(model: Model) -> None:
     for artifact in model.artifacts:
         if artifact.format == "gguf":
             assert artifact.quantization in MIXES
-            assert artifact.repo.split("/")[0] in maker | PACKAGERS | {"phate334"}, artifact.repo
+            assert artifact.repo.split("/")[0] in maker | PACKAGERS, artifact.repo
         if artifact.bytes and artifact.format == "gguf":
             ruled = CATALOG.weights[model.id][artifact.quantization].total_bytes
-            assert artifact.bytes == pytest.approx(ruled, rel=0.16), artifact.quantization
+            # Packagers give some tensors better types: Gemma 4's per-layer embeddings, above all.
+            assert artifact.bytes == pytest.approx(ruled, rel=0.18), artifact.quantization
     assert model.architecture.n_ctx_train >= 256
-    assert model.architecture.layer_pattern == shorten_pattern(model.architecture.layer_pattern)
     assert model.kind is ModelKind.CHAT or model.architecture.family in (
         *("bert", "nomic-bert", "gemma-embedding"),
         "qwen3",
@@ -216,7 +215,10 @@ def test_a_model_without_a_gguf_stays_to_be_turned_down_by_name() -> None:
 def test_a_good_file_compiles(write: Callable[..., Path]) -> None:
     catalog = compile_catalog(write(ENTRY))
     assert [model.id for model in catalog.models] == ["tiny-1b"]
-    assert catalog.weights["tiny-1b"]["Q8_0"].total_bytes == 633_495_552 - 0 or catalog.weights
+    # 34 bytes for 32 weights, norms in F32: the matrices of 28 layers and the tied embedding.
+    norms = 28 * (2 * 1024 + 2 * 128) + 1024
+    matrices = 596_049_920 - norms
+    assert catalog.weights["tiny-1b"]["Q8_0"].total_bytes == matrices * 34 // 32 + norms * 4
 
 
 @pytest.mark.parametrize(
@@ -334,10 +336,18 @@ def test_a_broken_compiled_file_says_how_to_compile(tmp_path: Path, content: byt
     assert "\n" not in str(error.value)
 
 
-def test_the_compiler_ends_with_one_line(monkeypatch: pytest.MonkeyPatch, write: Callable[..., Path]) -> None:
-    monkeypatch.setattr("advisor.catalog.CATALOG_DIR", write("- 3"))
+def test_the_compiler_ends_with_one_line_and_writes_nothing(write: Callable[..., Path]) -> None:
+    folder = write("- 3")
     with pytest.raises(SystemExit, match=r"tiny\.yaml"):
-        main()
+        main(folder)
+    assert not (folder / COMPILED).exists()
+
+
+def test_the_compiler_writes_what_is_read(write: Callable[..., Path]) -> None:
+    folder = write(ENTRY)
+    main(folder)
+    assert load_catalog(folder).get("Nobody/tiny-1b").id == "tiny-1b"
+    assert json.loads((folder / "models" / SCHEMA).read_text(encoding="utf-8"))["type"] == "array"
 
 
 def models(*arguments: str) -> str:

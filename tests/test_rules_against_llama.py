@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from architectures import CONFIGS, architecture
 from plan_memory import plan
+from quantize_types import FTYPES, quantizer_types
 from sparse_gguf import write_sparse
 
 from advisor.memory import Split, allocate, footprint_of
+from advisor.quantization import quantize
 from advisor.settings import Settings
+from advisor.tensors import tensors
 from advisor.weights import weights_by_rule
 
 pytestmark = pytest.mark.slow
@@ -51,3 +54,17 @@ def test_rules_are_what_llama_plans(name: str, setting: str, tmp_path: Path) -> 
     assert ours.kv_cache_bytes + ours.recurrent_bytes == theirs["context"]
     total = sum(theirs.values())
     assert abs(ours.compute_bytes - theirs["compute"]) <= COMPUTE_SHARE * total
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_mixes_are_what_the_quantizer_chooses(name: str, tmp_path: Path) -> None:
+    arch = architecture(name)
+    path = write_sparse(tmp_path / "model.gguf", arch, "F16")
+    rows = tensors(arch)
+    for quantization in FTYPES:
+        if quantization == "MXFP4" and arch.moe is None:
+            continue
+        ours = dict(zip((row.name for row in rows), quantize(arch, rows, quantization), strict=True))
+        theirs = quantizer_types(path, quantization)
+        assert {n: (ours[n], t) for n, t in theirs.items() if ours[n] != t} == {}, quantization
+        assert theirs.keys() == ours.keys()

@@ -28,19 +28,6 @@ _PARAMS: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([MB]?)", re.IGNORECASE)
 _POWERS: Final = {"": 1, "m": 10**6, "b": 10**9}
 
 
-class ParamCount(click.ParamType):
-    """A number of parameters: "8B", "500M", "8000000000"."""
-
-    name = "N"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = _PARAMS.fullmatch(value.strip())
-        if match is None:
-            self.fail(f"{value!r} is not a number of parameters such as 8B or 500M", param, ctx)
-        number, power = match.groups()
-        return int(float(number) * _POWERS[power.lower()])
-
-
 @click.group(name="models")
 def command() -> None:
     """Look into the model catalog."""
@@ -49,17 +36,18 @@ def command() -> None:
 @command.command(name="list")
 @click.option("--kind", type=click.Choice(_KINDS), help="Only models of that kind.")
 @click.option("--family", metavar="NAME", help="Only models of that family: qwen3, gemma4 …")
-@click.option("--max-params", type=ParamCount(), help="Only models of at most so many parameters: 8B, 500M …")
+@click.option("--max-params", metavar="N", help="Only models of at most so many parameters: 8B, 500M …")
 @click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
-def list_command(kind: str | None, family: str | None, max_params: int | None, as_json: bool) -> None:
+def list_command(kind: str | None, family: str | None, max_params: str | None, as_json: bool) -> None:
     """List the catalog's models."""
+    limit = None if max_params is None else _param_count(max_params)
     catalog = load_catalog()
     models = [
         model
         for model in catalog.models
         if (kind is None or model.kind == kind)
         and (family is None or model.family == family.lower())
-        and (max_params is None or model.n_params <= max_params)
+        and (limit is None or model.n_params <= limit)
     ]
     _print(models, catalog, as_json=as_json)
 
@@ -86,6 +74,17 @@ def show_command(name: str, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         _show(model, catalog)
+
+
+def _param_count(text: str) -> int:
+    """The number in "8B", "500M" or "8000000000"."""
+    match = _PARAMS.fullmatch(text.strip())
+    if match is None:
+        raise click.BadParameter(
+            f"{text!r} is not a number of parameters such as 8B", param_hint="--max-params"
+        )
+    number, power = match.groups()
+    return int(float(number) * _POWERS[power.lower()])
 
 
 def _matches(model: Model, words: Iterable[str]) -> bool:
@@ -194,7 +193,7 @@ def _scores(model: Model, catalog: Catalog) -> Iterator[tuple[str, str]]:
         band = f", {quality.low:.0f} to {quality.high:.0f}" if quality.low and quality.high else ""
         yield "score", f"{quality.score:.0f} of 100 ({quality.evidence}{band}): {quality.metric}"
     for cell in model.quality:
-        by = " by the maker or a rival" if cell.harness == "vendor" else ""
+        by = ", run by a maker" if cell.harness == "vendor" else ""
         yield cell.axis, f"{cell.score:g} {cell.metric}{by} ({_when(cell.date)}, {cell.source})"
 
 

@@ -207,7 +207,7 @@ def text_of(data: QualityData, old: str) -> str:
     """The file with the fitted part replaced; comments, losses and sources stay as people wrote them."""
     head, rest = old.split("\naxes:", 1)
     kept = rest.split("\n\n# What is kept", 1)[1]
-    lines = [head, "", "axes:"]
+    lines = [head.rstrip(), "", "axes:"]
     for axis in data.axes:
         lines += [f"  - name: {axis.name}", f"    reference: {axis.reference}"]
         lines += [f"    scale: {axis.scale}"] if axis.scale != "percent" else []

@@ -168,7 +168,7 @@ def _refusal(code: int, names: str, repo: str) -> str:
     if "RepositoryNotFound" in names or code == 404:
         return f"there is no repository {repo}, or only some may see it: check it, set HF_TOKEN, {ELSEWHERE}"
     meanings = {
-        401: "the hub does not accept HF_TOKEN (401): set a valid one, or unset it",
+        401: "the hub wants a valid token (401): set HF_TOKEN, or unset one that is no longer valid",
         403: f"access to {repo} is forbidden (403): ask for it at {page}, and set HF_TOKEN",
         429: "the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit",
     }

@@ -31,6 +31,8 @@ MEMORY_TOLERANCE: Final = 0.02
 """Share by which a figure may exceed its estimate: what the memory rules promise for totals."""
 MEMORY_SLACK_BYTES: Final = MIB
 """Excess that is never worth a word."""
+OTHER_MODEL: Final = 0.1
+"""Share by which weights may be smaller than planned before the file is taken for another one."""
 SHALLOWER: Final = 0.9
 """Share of the estimate's depth below which a decode rate is called that of a shallower cache."""
 
@@ -153,6 +155,8 @@ def _findings(
     for difference in differences:
         if difference.within is False:
             yield _missed(difference, asked.trial)
+        elif difference.part == "weights_bytes" and (difference.percent or 0) < -100 * OTHER_MODEL:
+            yield _other_model(difference)
 
 
 def _gpu_findings(trial: Trial, measured: Measured) -> Iterator[Finding]:
@@ -224,7 +228,16 @@ def _missed(difference: Difference, trial: Trial) -> Finding:
         level="warn",
         reason=f"{name} memory{where} is {format_bytes(over)} above the estimate of "
         f"{format_bytes(round(difference.estimated))}",
-        advice=("leave that much more free, or:", *less_memory(on_gpu=trial.uses_gpu)),
+        advice=("leave that much more memory free", *less_memory(on_gpu=trial.uses_gpu)),
+    )
+
+
+def _other_model(difference: Difference) -> Finding:
+    found, planned = format_bytes(round(difference.measured)), format_bytes(round(difference.estimated))
+    return Finding(
+        level="warn",
+        reason=f"the weights are {found} where {planned} were planned: is it the plan's file?",
+        advice=("give the plan's own model and quantization with --model-file",),
     )
 
 

@@ -52,7 +52,7 @@ llama_kv_cache: size =   16.00 MiB (  2048 cells,   2 layers,  1/1 seqs), K (f16
 sched_reserve:      CUDA0 compute buffer size =   250.50 MiB
 sched_reserve:      CUDA0 compute buffer size =   258.50 MiB
 sched_reserve:  CUDA_Host compute buffer size =    24.01 MiB
-"""
+"""  # noqa: E501 - a log's line
 """As a CUDA build words it (llama.cpp's source); the graphs are reserved twice."""
 
 HYBRID_LOG = """\
@@ -62,7 +62,7 @@ llama_kv_cache:        CPU KV buffer size =     4.00 MiB
 llama_kv_cache: size =    4.00 MiB (   512 cells,   4 layers,  2/2 seqs), K (f16):    2.00 MiB, V (f16):    2.00 MiB
 llama_memory_recurrent:        CPU RS buffer size =     0.03 MiB
 sched_reserve:        CPU compute buffer size =    20.02 MiB
-"""
+"""  # noqa: E501 - a log's line
 
 
 def reading(**changes: Any) -> Reading:
@@ -288,6 +288,13 @@ def test_memory_above_the_estimate_warns(kv_bytes: int, verdict: str) -> None:
     assert total.estimated == 108 * MIB  # overhead and margin are no buffers
 
 
+def test_another_model_than_the_plan_s_is_noticed() -> None:
+    small = measured_memory(report("x:   CPU_Mapped model buffer size =   100.00 MiB\n"))
+    result = judged(reading(), small, expected=Expected(memory=factories.memory()))
+    assert result.verdict == "warn"
+    assert "is it the plan's file?" in result.reasons[0]
+
+
 def test_devices_are_compared_one_by_one() -> None:
     expected = Expected(memory=factories.memory())
     result = judged(reading(), measured_memory(report(ON_GPU_LOG)), expected=expected)
@@ -393,10 +400,20 @@ def test_another_machine_is_seen(other: Any, expected: bool) -> None:
 
 def test_what_people_read(capsys: pytest.CaptureFixture[str], golden: Any) -> None:
     decode = Decode(depth=512, n_tokens=64, tokens_per_s=30.0, throughput_tokens_per_s=30.0)
+    on_gpu = DeviceMemory(
+        name="GeForce RTX 3070",
+        kind="gpu",
+        weights_bytes=200 * MIB,
+        kv_cache_bytes=8 * MIB,
+        compute_bytes=200 * MIB,
+    )
+    on_host = DeviceMemory(
+        name="host", kind="cpu", weights_bytes=100 * MIB, kv_cache_bytes=8 * MIB, compute_bytes=24 * MIB
+    )
     result = judged(
         reading(decode=decode),
         measured_memory(report(ON_GPU_LOG)),
-        expected=Expected(memory=factories.memory(), speed=factories.speed()),
+        expected=Expected(memory=factories.memory(on_gpu, on_host), speed=factories.speed()),
     )
     show_smoke_result(result)
     golden("smoke-test/warn.txt", capsys.readouterr().out)

@@ -89,8 +89,9 @@ def _table(differences: tuple[Difference, ...]) -> Table:
 def _cells(row: Difference) -> tuple[str, ...]:
     name = _NAMES[row.part] + (f" ({row.device})" if row.device else "")
     percent = "" if row.percent is None else f"{row.percent:+.1f} %" if row.percent else "equal"
-    verdict = {True: "ok", False: "no", None: ""}[row.within]
-    if row.part.endswith("_bytes"):
+    is_memory = row.part.endswith("_bytes")
+    verdict = {True: "ok", False: "over" if is_memory else "slow", None: ""}[row.within]
+    if is_memory:
         sizes = (format_bytes(round(row.estimated)), format_bytes(round(row.measured)))
         return (name, *sizes, percent, verdict)
     band = f" ({row.low:.1f} to {row.high:.1f})" if row.low is not None and row.high is not None else ""

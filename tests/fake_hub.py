@@ -1,0 +1,135 @@
+"""A hub on the loopback interface: the part of the Hugging Face hub's API that a download uses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class FakeHub:
+    """Files of one repository, and what goes wrong with them."""
+
+    repo: str
+    files: dict[str, bytes]
+    status: int = 200
+    """Answered to everything but 200, with `error_code`."""
+    error_code: str | None = None
+    status_of_bodies: int = 200
+    """Answered to downloads only."""
+    cuts: list[int] = field(default_factory=list)
+    """How many bytes of a body are sent before the connection is closed, download by download."""
+    is_stalled: bool = False
+    """Bodies stop in their middle and the connection stays open, until the hub is gone."""
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+    """Method, path, and the range asked for."""
+    tokens: set[str | None] = field(default_factory=set)
+    """Authorization headers seen."""
+    started: threading.Event = field(default_factory=threading.Event)
+    """Set when a body begins."""
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def downloads(self) -> list[str]:
+        """The requests for bodies."""
+        return [request for request in self.requests if request.startswith(f"GET /{self.repo}/")]
+
+
+@contextmanager
+def serving(hub: FakeHub) -> Iterator[FakeHub]:
+    """Serve until the end of the block."""
+    handler = type("Handler", (_Handler,), {"hub": hub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        hub.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: FakeHub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        if (
+            not self._is_refused(self.hub.status)
+            and self.path == f"/api/models/{self.hub.repo}/paths-info/main"
+        ):
+            known = [name for name in body["paths"] if name in self.hub.files]
+            rows = [
+                {"type": "file", "path": name, "size": len(self.hub.files[name]), "oid": "0" * 40}
+                for name in known
+            ]
+            self._send(200, json.dumps(rows).encode(), {"Content-Type": "application/json"})
+
+    def do_HEAD(self) -> None:
+        self._resolve(with_body=False)
+
+    def do_GET(self) -> None:
+        self._resolve(with_body=True)
+
+    def _resolve(self, *, with_body: bool) -> None:
+        status = self.hub.status if self.hub.status != 200 or not with_body else self.hub.status_of_bodies
+        if self._is_refused(status):
+            return
+        name = self.path.removeprefix(f"/{self.hub.repo}/resolve/main/")
+        if name not in self.hub.files:
+            self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+            return
+        data = self.hub.files[name]
+        headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        if not with_body:
+            self._send(200, b"", {**headers, "Content-Length": str(len(data))})
+            return
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        if asked:
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        self._send(206 if asked else 200, data[start:], headers)
+
+    def _is_refused(self, status: int) -> bool:
+        asked = self.headers.get("Range")
+        self.hub.requests.append(f"{self.command} {self.path}" + (f" {asked}" if asked else ""))
+        self.hub.tokens.add(self.headers.get("Authorization"))
+        if status != 200:
+            headers = {"X-Error-Code": self.hub.error_code} if self.hub.error_code else {}
+            self._send(status, b"", headers)
+        return status != 200
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command != "GET" or not body:
+            self.wfile.write(b"" if self.command == "HEAD" else body)
+            return
+        self.hub.started.set()
+        if self.hub.is_stalled:
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self.hub.closing.wait()
+        elif self.hub.cuts:
+            self.wfile.write(body[: self.hub.cuts.pop(0)])
+            self.close_connection = True
+        else:
+            self.wfile.write(body)

@@ -8,7 +8,7 @@ from typing import Final
 
 from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory, SpeedEstimate
 from advisor.backends import BACKENDS
-from advisor.backends.devices import without
+from advisor.backends.devices import less, without
 from advisor.candidates import Option, Turned, options
 from advisor.hardware import Machine
 from advisor.model import Model, ModelKind
@@ -16,9 +16,13 @@ from advisor.placement import placement_of
 from advisor.plan import Companions, Recommendation, Rejection
 from advisor.quality import QualityData, fidelity
 from advisor.ranking import FLOOR_TOKENS_PER_S, Ranked, rank, rank_model, target_tokens_per_s
-from advisor.units import format_bytes, format_count, gib_down, gib_up
+from advisor.units import GIB, format_bytes, format_count, gib_down, gib_up
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
 from advisor.weights import Weights
+
+PROJECTOR_BYTES: Final = 2 * GIB
+"""Kept free for a vision projector: 0.4 to 0.6 billion parameters at 16 bits in the catalog's families, and
+as much again for the graph of a large image. Its exact size is not computed yet."""
 
 DEFAULT_LIMIT: Final = 4
 """Alternatives shown: enough for a faster, a better, a smaller and another family."""
@@ -45,10 +49,11 @@ def recommend_on(
 ) -> Recommendation:
     """The best model for the requirements on the machine, its alternatives, and why not the others."""
     backend: Backend = requirements.backend or "llama.cpp"
+    room = beside_projector(machine) if requirements.use_case is UseCase.VISION else machine
     rejected: list[Rejection] = []
     best_of_each: list[Ranked] = []
     for model in shelf.of_kind(requirements.kind):
-        found = options(model, shelf.weights.get(model.id, {}), requirements, machine)
+        found = options(model, shelf.weights.get(model.id, {}), requirements, room)
         if isinstance(found, Turned):
             rejected.append(found.rejection(model, backend))
             continue
@@ -73,6 +78,13 @@ def recommend_on(
         notes=tuple(_notes(requirements, ranked, rejected)),
         catalog_date=shelf.date,
     )
+
+
+def beside_projector(machine: Machine) -> Machine:
+    """The machine with room kept for a vision projector: on its first GPU where there is one, else in RAM."""
+    if machine.gpus:
+        return less(machine, PROJECTOR_BYTES if machine.unified else 0, [PROJECTOR_BYTES])
+    return less(machine, PROJECTOR_BYTES, [])
 
 
 def _alternatives(ranked: Sequence[Ranked], limit: int) -> tuple[list[Ranked], list[Ranked]]:
@@ -129,6 +141,7 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
         languages=model.languages,
         quantization=artifact.quantization,
         backend=backend,
+        projector=requirements.use_case is UseCase.VISION,
         n_ctx=option.settings.n_ctx,
         n_seqs=option.settings.n_seqs,
         kv_type=option.settings.kv_type,
@@ -226,6 +239,8 @@ def _notes(needs: Requirements, ranked: Sequence[Ranked], rejected: Sequence[Rej
     yield f"{needs.n_ctx:,} tokens of context per sequence" + (
         " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
     )
+    if needs.use_case is UseCase.VISION:
+        yield f"{format_bytes(PROJECTOR_BYTES)} are kept free for the vision projector, whatever the model"
     if len(ranked) > 1 and ranked[0].score > 0:
         lead = 1 - ranked[1].score / ranked[0].score
         second = ranked[1].option.model.id

@@ -194,6 +194,8 @@ class Candidate(Value):
     languages: tuple[str, ...]
     quantization: str
     backend: Backend
+    projector: bool = False
+    """Started with its vision projector (`mmproj`), for which memory was kept free."""
     n_ctx: int
     n_seqs: int
     kv_type: KvType

@@ -15,7 +15,7 @@ from advisor.plan import Rejection
 from advisor.settings import Settings
 from advisor.units import format_bytes
 from advisor.usecase import DEFAULT_N_CTX, DEFAULT_PROMPT_TOKENS, Requirements, UseCase
-from advisor.weights import Weights
+from advisor.weights import Weights, as_large_as
 
 EMBEDDER_N_CTX: Final = 2048
 """Context of embedders and rerankers unless another is asked for: chunks of documents are shorter, and the
@@ -130,7 +130,8 @@ def options(
     found: list[Option] = []
     nearest: Turned | None = None
     for artifact in files:
-        footprint = footprint_of(model.architecture, weights[artifact.quantization], settings)
+        held = as_large_as(weights[artifact.quantization], artifact.bytes)
+        footprint = footprint_of(model.architecture, held, settings)
         split = solve(footprint, machine)
         if split is None:
             turned = too_large(footprint, machine, artifact.quantization)

@@ -12,6 +12,9 @@ from advisor.tensors import tensors
 from advisor.units import pad
 from advisor.value import Value
 
+TOKENIZER_BYTES_MAX: Final = 16 * 10**6
+"""The largest tokenizer and metadata among published files (0.7 to 16 MB)."""
+
 _INPUT: Final = ("token_embd.", "position_embd", "per_layer_token_embd")
 """Tables that are looked up by row: llama.cpp keeps them on the host."""
 _FIRST_LAYER: Final = ("per_layer_model_proj", "per_layer_proj_norm")
@@ -73,6 +76,19 @@ def weights_of(arch: Architecture, rows: Iterable[tuple[str, int]]) -> Weights:
         layers=tuple(layers),
         experts=tuple(experts) if any(experts) else (),
     )
+
+
+def as_large_as(weights: Weights, file_bytes: int | None) -> Weights:
+    """The weights, grown to a published file that is larger than the recipe gives.
+
+    Packagers mix types of their own under llama.cpp's names. What a file has beyond tensors and the largest
+    tokenizer is spread over the layers; a smaller file, or one of unknown size (None), changes nothing.
+    """
+    excess = (file_bytes or 0) - TOKENIZER_BYTES_MAX - weights.total_bytes
+    if excess <= 0:
+        return weights
+    each = -(-excess // len(weights.layers))
+    return weights.model_copy(update={"layers": tuple(size + each for size in weights.layers)})
 
 
 def weights_by_rule(arch: Architecture, quantization: str) -> Weights:

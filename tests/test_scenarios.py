@@ -6,10 +6,11 @@ from functools import cache
 from typing import Any
 
 import pytest
-from advisor.catalog import load_catalog
 
+from advisor.advice import PROJECTOR_BYTES
 from advisor.api import machine_of, recommend
 from advisor.assessment import Candidate
+from advisor.catalog import load_catalog
 from advisor.model import ModelKind
 from advisor.plan import Recommendation
 from advisor.ranking import FLOOR_TOKENS_PER_S
@@ -148,6 +149,15 @@ def test_a_permissive_licence_is_a_hard_need() -> None:
     assert {c.license for c in every_candidate(result)} <= {"apache-2.0", "mit"}
     reasons = {r.model: r.reason for r in result.rejected}
     assert "licence" in reasons["llama-3.1-8b-instruct"]
+
+
+def test_vision_keeps_room_for_the_projector() -> None:
+    choice = pick("RTX 3070 8 GB, 32 GB RAM", "vision")
+    assert "image" in choice.modalities
+    assert "--no-mmproj" not in choice.command
+    gpu, _ = choice.memory.devices
+    assert gpu.total_bytes + PROJECTOR_BYTES <= machine_of("RTX 3070 8 GB, 32 GB RAM").gpus[0].capacity_bytes
+    assert "--no-mmproj" in pick("RTX 3070 8 GB, 32 GB RAM", "chat").command
 
 
 def test_the_same_question_has_the_same_answer() -> None:

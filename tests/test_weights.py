@@ -10,7 +10,7 @@ from advisor.model import Architecture
 from advisor.quantization import MIXES, quantize
 from advisor.tensor_types import GGML_TYPES
 from advisor.tensors import FAMILIES, tensors
-from advisor.weights import weights_by_rule
+from advisor.weights import TOKENIZER_BYTES_MAX, as_large_as, weights_by_rule
 
 # A published file is its tensor data, its metadata and its tokenizer; the last two do not depend on the
 # quantization. Sizes: the files' pages on the Hugging Face hub, read 2026-11-21.
@@ -109,6 +109,14 @@ def test_parameter_counts_are_the_published_ones(name: str, n_params: int) -> No
             n *= dimension
         total += n
     assert total == n_params
+
+
+def test_a_larger_published_file_counts() -> None:
+    weights = weights_by_rule(architecture("qwen3-8b"), "Q4_K_M")
+    own_mix = weights.total_bytes + TOKENIZER_BYTES_MAX + 500_000_000
+    assert 0 <= as_large_as(weights, own_mix).total_bytes - weights.total_bytes - 500_000_000 < 36
+    assert as_large_as(weights, weights.total_bytes + TOKENIZER_BYTES_MAX) == weights
+    assert as_large_as(weights, None) == weights
 
 
 def test_an_unknown_quantization_names_the_known_ones() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from advisor.assessment import Candidate, DeviceMemory
@@ -52,11 +52,16 @@ def without(machine: Machine, others: Iterable[Candidate]) -> Machine:
 
 
 def _without(machine: Machine, other: Candidate) -> Machine:
-    memory = machine.host.memory.model_copy(
-        update={"available_bytes": max(0, machine.host_capacity_bytes - host_bytes(other, machine))}
-    )
     taken = [row.total_bytes for row in _gpu_rows(other)]
-    taken += [0] * (len(machine.gpus) - len(taken))
+    return less(machine, host_bytes(other, machine), taken)
+
+
+def less(machine: Machine, on_host: int, on_gpus: Sequence[int]) -> Machine:
+    """The machine with so many bytes of its RAM, and of each of its first GPUs, taken."""
+    memory = machine.host.memory.model_copy(
+        update={"available_bytes": max(0, machine.host_capacity_bytes - on_host)}
+    )
+    taken = [*on_gpus, *[0] * (len(machine.gpus) - len(on_gpus))]
     gpus = tuple(
         gpu.model_copy(update={"free_bytes": max(0, gpu.capacity_bytes - size)})
         for gpu, size in zip(machine.gpus, taken, strict=False)

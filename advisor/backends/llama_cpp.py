@@ -118,7 +118,8 @@ def _source(candidate: Candidate, model_dir: str | None) -> tuple[str, ...]:
         args = ("-hf", artifact.repo, "-hff", weights[0])
     else:
         args = ("-hf", f"{artifact.repo}:{candidate.quantization}")
-    unplanned = not projectors and set(candidate.modalities) != {"text"}
+    planned = projectors or candidate.projector
+    unplanned = not planned and set(candidate.modalities) != {"text"}
     return (*args, "--no-mmproj") if unplanned else args
 
 

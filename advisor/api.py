@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from advisor.advice import DEFAULT_LIMIT, Shelf, recommend_on
 from advisor.catalog import Catalog, load_catalog
-from advisor.estimate import Estimate, Workload, estimate_on
+from advisor.estimation import Estimate, Workload, estimate_on
 from advisor.hardware import Machine
 from advisor.hardware_catalog import load_hardware, resolve_hardware
 from advisor.model import ModelKind

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from advisor.assessment import MemoryEstimate, SpeedEstimate
-from advisor.estimate import Workload, speed_on
+from advisor.estimation import Workload, speed_on
 from advisor.hardware import Machine
 from advisor.memory import Footprint, Split, footprint_of
 from advisor.model import Artifact, Model, ModelKind

@@ -5,7 +5,7 @@ The sums are Decimal USD. One request is priced and multiplied, since API prices
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
@@ -28,6 +28,7 @@ from advisor.local_cost import (
     monthly_usd,
 )
 from advisor.machine_cost import Assumption
+from advisor.usecase import Requirements
 from advisor.value import SCHEMA_VERSION, Value
 
 _TITLES: Final[dict[LocalKind, str]] = {
@@ -117,6 +118,25 @@ def api_option(price: ApiPrice, demand: Demand) -> CostOption:
         can_serve=fits,
         notes=(*context, *price.notes),
     )
+
+
+def held_against(comparison: CostComparison, needs: Requirements) -> CostComparison:
+    """The comparison, with a note at every option that the plan's budget or privacy rules out."""
+    return comparison.model_copy(
+        update={
+            "options": tuple(
+                option.model_copy(update={"notes": (*option.notes, *_ruled_out(option, needs))})
+                for option in comparison.options
+            )
+        }
+    )
+
+
+def _ruled_out(option: CostOption, needs: Requirements) -> Iterator[str]:
+    if needs.privacy == "local-only" and option.kind in ("api", "same-model-api"):
+        yield "sends requests off the machine, which the plan rules out"
+    if needs.budget_usd is not None and (option.monthly_usd or 0) > needs.budget_usd:
+        yield f"above the plan's budget of ${needs.budget_usd:g} a month"
 
 
 def local_option(kind: LocalKind, local: LocalSide, demand: Demand) -> CostOption:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from advisor.cost import ApiPrice, CostComparison, Sources, compare
+from advisor.cost import ApiPrice, CostComparison, Sources, compare, held_against
 from advisor.demand import Demand, demand_for
 from advisor.errors import CatalogError, PriceError
 from advisor.local_cost import LocalSide
@@ -81,7 +81,8 @@ def compare_costs(
         local = _local_side(plan, catalog, region, given)
         hosted = hosted_price(chosen(plan).model, demand, catalog)
         prices = (*prices, hosted) if hosted else prices
-    return compare(demand, prices, local, stated=demand_given.keys(), sources=_sources(catalog))
+    comparison = compare(demand, prices, local, stated=demand_given.keys(), sources=_sources(catalog))
+    return held_against(comparison, plan.requirements) if plan else comparison
 
 
 def _local_side(plan: Recommendation, catalog: CostCatalog, region: Region, given: Given) -> LocalSide:

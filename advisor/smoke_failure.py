@@ -15,7 +15,7 @@ LAST_LINES: Final = 8
 OUT_OF_MEMORY: Final = "out of memory"
 AGAIN: Final = "download the file again: it is incomplete or damaged"
 NEWER: Final = "install a newer llama-cpp-python: pip install --upgrade llama-cpp-python"
-OTHER: Final = "run advisor -v smoke-test, and report it to llama.cpp with the log"
+OTHER: Final = "report it to llama.cpp, with its last words"
 
 _CAUSES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (r"out of memory|failed to allocate|unable to allocate|cudaMalloc failed", OUT_OF_MEMORY, ()),

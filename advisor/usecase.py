@@ -58,7 +58,8 @@ class Requirements(Value):
     max_ttft_s: float | None = Field(default=None, gt=0)
     license: Literal["permissive", "any"] = "any"
     offline: bool = False
-    privacy: Literal["local-only", "cloud-ok"] = "local-only"
+    privacy: Literal["local-only", "cloud-ok"] | None = None
+    """What was asked about APIs; None: nothing was."""
     quality: Quality = "balanced"
     budget_usd: float | None = Field(default=None, gt=0)
     depth: int | None = Field(default=None, ge=0)

@@ -11,7 +11,7 @@ import pytest
 from factories import candidate, cost_catalog, gpu, machine, memory, speed
 
 from advisor.assessment import Candidate, DeviceMemory, SpeedEstimate
-from advisor.cost import ApiPrice, CostComparison, Sources, api_option, compare, local_option
+from advisor.cost import ApiPrice, CostComparison, Sources, api_option, compare, held_against, local_option
 from advisor.demand import Demand, busy_share, capacity_per_day, demand_for, machines_needed, service
 from advisor.hardware import Machine
 from advisor.local_cost import (
@@ -26,6 +26,7 @@ from advisor.local_cost import (
 from advisor.machine_cost import Given, machine_terms
 from advisor.model import ModelKind
 from advisor.units import GIB
+from advisor.usecase import Requirements
 
 D = Decimal  # the tables below are full of them
 
@@ -393,3 +394,17 @@ def test_capacity_has_a_range() -> None:
         D("3544.6"),
         D("4608.0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("needs", "name", "note"),
+    [
+        pytest.param({"privacy": "local-only"}, "api", "rules out", id="privacy"),
+        pytest.param({"budget_usd": 0.01}, "api", "above the plan's budget of $0.01", id="budget"),
+    ],
+)
+def test_what_the_plan_rules_out_is_marked(needs: dict[str, Any], name: str, note: str) -> None:
+    marked = held_against(comparison(), Requirements(**needs))
+    (option,) = [option for option in marked.options if option.kind == name]
+    assert any(note in text for text in option.notes)
+    assert held_against(comparison(), Requirements()) == comparison()

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "advisor"
 
 BASE = {"errors", "units", "resources", "value", "tensor_types", "quoting"}
-VALUES = {"model", "hardware", "usecase", "assessment", "settings", "plan"}
+VALUES = {"model", "hardware", "usecase", "assessment", "settings", "plan", "measurements"}
 CORE = {
     "advice",
     "backends",
@@ -18,20 +18,25 @@ CORE = {
     "cost",
     "demand",
     "deployment",
-    "estimate",
+    "estimation",
     "hf_config",
+    "llama_log",
     "loads",
     "local_cost",
     "machine_cost",
     "memory",
+    "memory_use",
     "placement",
     "quality",
     "quantization",
     "ranking",
     "sentence_grammar",
     "sentences",
+    "smoke_failure",
+    "smoke_verdict",
     "speed",
     "tensors",
+    "trials",
     "weights",
 }
 EDGE = {"cli", "__init__", "__main__", "api"}

@@ -56,15 +56,17 @@ USE_CASES = (
 @click.option(
     "--license", type=click.Choice(["permissive", "any"]), help="Licences to consider.  [default: any]"
 )
-@click.option("--offline", is_flag=True, help="The machine has no network: nothing is downloaded later.")
+@click.option("--offline", is_flag=True, help="The machine has no network: smoke-test downloads nothing.")
 @click.option(
-    "--privacy", type=click.Choice(["local-only", "cloud-ok"]), help="Whether cost may speak of APIs."
+    "--privacy",
+    type=click.Choice(["local-only", "cloud-ok"]),
+    help="Whether APIs may be used: the cost report marks what is ruled out.",
 )
 @click.option(
     "--budget",
     "budget_usd",
     type=click.FloatRange(0, min_open=True),
-    help="USD a month, for the cost report.",
+    help="USD a month: the cost report marks what is above it.",
 )
 @options.run
 @options.hardware

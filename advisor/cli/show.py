@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from advisor.estimate import Estimate
+    from advisor.estimation import Estimate
     from advisor.hardware import Machine
     from advisor.plan import Recommendation
 

@@ -12,8 +12,8 @@ from advisor.api import detect, workload_of
 from advisor.assessment import ArtifactChoice, Candidate
 from advisor.catalog import load_catalog
 from advisor.cli import options
-from advisor.errors import ConfigError, GgufError, SmokeTestError
-from advisor.estimate import estimate_on
+from advisor.errors import ConfigError, DownloadError, GgufError, SmokeTestError
+from advisor.estimation import estimate_on
 from advisor.hardware import Machine
 from advisor.measurements import ALL_LAYERS, Expected, Library, Needs, SmokeResult, Trial
 from advisor.model import ModelKind
@@ -133,12 +133,13 @@ def job_of_plan(
     artifact = _weights(choice, model_file)
     trial = _changed(trial_of(choice, here), changes)
     expected = Expected(memory=choice.memory, speed=choice.speed)
-    if lacks_gpu(trial, library):
+    lacking = lacks_gpu(trial, library)  # then nothing is run: nothing to agree to, nothing to download
+    if differs(plan.machine, here):
+        _agree(plan.machine, here, yes=yes or lacking)
+    if lacking:
         file = model_file or Path(artifact.files[0])
     else:
-        if differs(plan.machine, here):
-            _agree(plan.machine, here, yes=yes)
-        file = model_file or _fetch(artifact, yes=yes)
+        file = model_file or _fetch(artifact, yes=yes, offline=needs.offline)
         if changes != Changes(None, None):
             settings = trial.settings.model_copy(update={"n_ctx": changes.n_ctx or choice.n_ctx})
             trial = trial.model_copy(update={"settings": settings, "depth": settings.n_ctx // 2})
@@ -196,13 +197,21 @@ def _agree(planned: Machine, here: Machine, *, yes: bool) -> None:
         click.confirm(f"{message}. Run it here?", abort=True, err=True)
 
 
-def _fetch(artifact: ArtifactChoice, *, yes: bool) -> Path:
-    """The first of the artifact's files in the hub's cache; asks before a download in a terminal."""
+def _fetch(artifact: ArtifactChoice, *, yes: bool, offline: bool) -> Path:
+    """The first of the artifact's files in the hub's cache; asks before a download in a terminal.
+
+    Raises `DownloadError`, also for a plan made with --offline whose files are not in the cache.
+    """
     from advisor import hub
 
+    if offline and None in hub.cached(artifact):
+        raise DownloadError(
+            f"{artifact.repo} is not in the cache, and the plan was made with --offline: give --model-file"
+        )
     if None in hub.cached(artifact) and not yes and sys.stdin.isatty():
         size = f" ({format_bytes(artifact.bytes)})" if artifact.bytes else ""
-        click.confirm(f"Download {artifact.files[0]}{size} from {artifact.repo}?", abort=True, err=True)
+        question = f"Download {artifact.files[0]}{size} from {artifact.repo}?"
+        click.confirm(question, default=True, abort=True, err=True)
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from advisor.cli.show import console

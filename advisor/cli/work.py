@@ -12,7 +12,7 @@ from advisor.api import machine_of, workload_of
 from advisor.catalog import load_catalog
 from advisor.cli.options import gpu_layers, planned_backend
 from advisor.errors import AdvisorError
-from advisor.estimate import Estimate, estimate_on
+from advisor.estimation import Estimate, estimate_on
 from advisor.hardware import Machine
 from advisor.model import ModelKind
 from advisor.resolve import resolve_model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from advisor.advice import DEFAULT_LIMIT, Shelf, recommend_on
 from advisor.catalog import Catalog, load_catalog
 from advisor.estimation import Estimate, Workload, estimate_on
@@ -12,6 +14,8 @@ from advisor.plan import Recommendation
 from advisor.resolve import Subject, resolve_model
 from advisor.settings import Settings
 from advisor.usecase import DEFAULT_PROMPT_TOKENS, Backend, Requirements
+
+_log = logging.getLogger("advisor")
 
 __all__ = ["detect", "estimate", "load_catalog", "machine_of", "recommend", "workload_of"]
 
@@ -31,7 +35,9 @@ def machine_of(spec: str | None) -> Machine:
 
     Raises `HardwareError` for a spec that cannot be understood.
     """
-    return detect() if spec is None else resolve_hardware(spec, load_hardware())
+    machine = detect() if spec is None else resolve_hardware(spec, load_hardware())
+    _log.info("machine: %s", machine.model_dump_json())
+    return machine
 
 
 def estimate(
@@ -75,6 +81,7 @@ def workload_of(
 ) -> Workload:
     """A resolved model as it is to be run."""
     quantization = quantization or subject.default_quantization
+    _log.info("%s as %s, %s: %s", subject.name, quantization, subject.source, subject.architecture)
     half = settings.n_ctx // 2
     return Workload(
         name=subject.name,
@@ -98,10 +105,11 @@ def recommend(
     limit: int = DEFAULT_LIMIT,
 ) -> Recommendation:
     """The best model for the requirements on the machine (None: this one), by rule and offline."""
-    shelf = catalog or load_catalog()
-    return recommend_on(
-        Shelf(shelf.models, shelf.weights, shelf.quality, shelf.date),
-        requirements or Requirements(),
-        machine or detect(),
-        limit=limit,
-    )
+    known = catalog or load_catalog()
+    needs = requirements or Requirements()
+    _log.info("catalog of %s, %d models; requirements: %s", known.date, len(known.models), needs)
+    shelf = Shelf(known.models, known.weights, known.quality, known.date)
+    result = recommend_on(shelf, needs, machine or detect(), limit=limit)
+    for turned in result.rejected:
+        _log.info("not %s: %s", turned.model, turned.reason)
+    return result

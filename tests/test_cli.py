@@ -202,6 +202,15 @@ def test_a_detected_machine_replays(tmp_path: Path) -> None:
     assert host["capacity_bytes"] <= memory["total_bytes"]
 
 
+def test_verbose_says_what_was_read_and_decided() -> None:
+    quiet = run("estimate", "qwen3-8b", *HARDWARE)
+    told = run("-v", "estimate", "qwen3-8b", *HARDWARE)
+    assert quiet.stderr == ""
+    assert told.stdout == quiet.stdout
+    assert "machine: " in told.stderr
+    assert "family='qwen3'" in told.stderr
+
+
 def test_no_command_needs_the_network(tmp_path: Path) -> None:
     """A process whose sockets are refused answers all the same."""
     block = tmp_path / "sitecustomize.py"

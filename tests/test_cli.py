@@ -137,6 +137,14 @@ def test_estimate_prints_the_document_of_the_contract() -> None:
     assert {*speed.split(), "prompt_tokens"} <= set(document["speed"])
 
 
+@pytest.mark.parametrize("spelled", ["q8_0", "Q8_0"])
+def test_quantizations_are_known_in_any_case(spelled: str) -> None:
+    estimated = json.loads(run("estimate", "qwen3-8b", "--quant", spelled, "--json", *HARDWARE).stdout)
+    assert estimated["quantization"] == "Q8_0"
+    picked = json.loads(run("recommend", "--quant", spelled, "--json", *HARDWARE).stdout)
+    assert picked["choice"]["quantization"] == "Q8_0"
+
+
 def test_what_does_not_fit_says_so_with_status_1() -> None:
     result = run("estimate", "llama-3.1-70b-instruct", "--json", *HARDWARE)
     assert result.returncode == 1

@@ -15,6 +15,7 @@ from advisor.errors import AdvisorError
 from advisor.estimation import Estimate, estimate_on
 from advisor.hardware import Machine
 from advisor.model import ModelKind
+from advisor.quantization import MIXES
 from advisor.resolve import resolve_model
 from advisor.settings import Settings
 from advisor.usecase import DEFAULT_N_CTX, Requirements
@@ -60,12 +61,20 @@ def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Est
     workload = workload_of(
         subject,
         settings,
-        quantization=flags["quant"],
+        quantization=known_quantization(flags["quant"]),
         backend=backend,
         depth=flags["depth"],
         prompt_tokens=flags["prompt_tokens"],
     )
     return estimate_on(workload, machine, gpu_layers(flags["n_gpu_layers"]))
+
+
+def known_quantization(name: str | None) -> str | None:
+    """The name as GGUF files spell it, where it is one of theirs in another case or llama.cpp's long form."""
+    if name is None:
+        return None
+    spelled = name.upper().removesuffix("_MOE")
+    return spelled if spelled in MIXES else name
 
 
 def _kv_type(name: str) -> Any:
@@ -82,6 +91,8 @@ def requirements_from(flags: Mapping[str, Any], answers: Path | None) -> Require
     given = {name: value for name, value in flags.items() if value not in (None, (), False)}
     merged = {**(_read_answers(answers) if answers else {}), **given}
     planned_backend(merged.get("backend"))
+    if "quantization" in merged:
+        merged["quantization"] = known_quantization(str(merged["quantization"]))
     from pydantic import ValidationError
 
     try:

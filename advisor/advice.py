@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory, SpeedEstimate
+from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory
 from advisor.backends import BACKENDS
 from advisor.backends.devices import less, without
 from advisor.candidates import Option, Turned, options
@@ -15,7 +15,14 @@ from advisor.model import Model, ModelKind
 from advisor.placement import placement_of
 from advisor.plan import Companions, Recommendation, Rejection
 from advisor.quality import QualityData, fidelity
-from advisor.ranking import FLOOR_TOKENS_PER_S, Ranked, rank, rank_model, target_tokens_per_s
+from advisor.ranking import (
+    FLOOR_TOKENS_PER_S,
+    Ranked,
+    felt_rate,
+    rank,
+    rank_model,
+    target_tokens_per_s,
+)
 from advisor.units import GIB, format_bytes, format_count, gib_down, gib_up
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
 from advisor.weights import Weights
@@ -166,7 +173,7 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
 def _reasons(row: Ranked, needs: Requirements, shelf: Shelf) -> Iterable[str]:
     yield _quality_reason(row, needs)
     yield _placement_reason(row.option)
-    yield _speed_reason(row.option.speed, needs)
+    yield _speed_reason(row.option, needs)
     quantization = row.option.artifact.quantization
     kept = fidelity(quantization, row.option.model.n_params, shelf.quality)
     yield f"{quantization} keeps about {kept:.1%} of the unquantized quality"
@@ -199,9 +206,11 @@ def _room(device: DeviceMemory) -> str:
     return f"{gib_up(device.total_bytes)} of {free}"
 
 
-def _speed_reason(speed: SpeedEstimate, needs: Requirements) -> str:
-    rate, felt = speed.decode_tokens_per_s, target_tokens_per_s(needs)
-    text = f"about {rate:.0f} tok/s ({speed.low:.0f} to {speed.high:.0f})"
+def _speed_reason(option: Option, needs: Requirements) -> str:
+    speed, felt = option.speed, target_tokens_per_s(needs)
+    rate = felt_rate(option.model.kind, speed)
+    text = f"about {rate:,.0f} tok/s"
+    text += f" ({speed.low:.0f} to {speed.high:.0f})" if option.model.kind is ModelKind.CHAT else " read"
     if rate < felt:
         return (
             f"{text}, slower than the {felt:.0f} that {needs.use_case.value} asks for, made up for by quality"
@@ -236,9 +245,9 @@ def _companion(
 
 
 def _notes(needs: Requirements, ranked: Sequence[Ranked], rejected: Sequence[Rejection]) -> Iterable[str]:
-    yield f"{needs.n_ctx:,} tokens of context per sequence" + (
-        " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
-    )
+    n_ctx = ranked[0].option.settings.n_ctx if ranked else needs.n_ctx
+    stated = " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
+    yield f"{n_ctx:,} tokens of context per sequence{stated}"
     if needs.use_case is UseCase.VISION:
         yield f"{format_bytes(PROJECTOR_BYTES)} are kept free for the vision projector, whatever the model"
     if len(ranked) > 1 and ranked[0].score > 0:

@@ -12,8 +12,9 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from advisor.assessment import Quality
+from advisor.assessment import Quality, SpeedEstimate
 from advisor.candidates import Option
+from advisor.model import ModelKind
 from advisor.quality import QualityData, fidelity, quality_of
 from advisor.quantization import base_bits
 from advisor.usecase import Requirements, UseCase
@@ -46,11 +47,12 @@ TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
     UseCase.REASONING: 25.0,
     UseCase.AGENT: 25.0,
     UseCase.FAST: 20.0,
-    UseCase.EMBEDDING: 100.0,
-    UseCase.RERANK: 100.0,
+    UseCase.EMBEDDING: 500.0,
+    UseCase.RERANK: 500.0,
 }
-"""Decode rate, in tokens/s, beyond which more is hardly felt: people read 5 to 10 tokens/s, skim code at
-twice that, and wait for the whole of a chain of thought or a tool call before anything useful appears."""
+"""Rate, in tokens/s, beyond which more is hardly felt. People read 5 to 10 tokens/s, skim code at twice that,
+and wait for the whole of a chain of thought or a tool call before anything useful appears; an embedder
+or reranker is felt by what it reads: a page of text a second."""
 
 FAST_BONUS: Final = 0.02
 """Share of the utility that each doubling of the speed beyond the target adds, for three doublings."""
@@ -112,6 +114,13 @@ def speed_factor(tokens_per_s: float, needs: Requirements) -> float:
     return 1.0 + FAST_BONUS * min(MAX_DOUBLINGS, math.log2(tokens_per_s / target))
 
 
+def felt_rate(kind: ModelKind, speed: SpeedEstimate) -> float:
+    """The rate, in tokens/s, that the user waits for: of answers, or of texts that an encoder reads."""
+    if kind is ModelKind.CHAT or speed.prefill_tokens_per_s is None:
+        return speed.decode_tokens_per_s
+    return speed.prefill_tokens_per_s
+
+
 def room_factor(option: Option) -> float:
     """How much of the utility is left when RAM is nearly full."""
     crowding = (option.ram_share - CROWDED_SHARE) / (1 - CROWDED_SHARE)
@@ -126,7 +135,7 @@ def rank_model(options: Sequence[Option], needs: Requirements, data: QualityData
     known = ESTIMATE_FACTOR if quality.evidence == "estimated" else 1.0
     for option in options:
         kept = fidelity(option.artifact.quantization, model.n_params, data)
-        felt = speed_factor(option.speed.decode_tokens_per_s, needs)
+        felt = speed_factor(felt_rate(model.kind, option.speed), needs)
         score = (quality.score or 0.0) * known * kept * felt * room_factor(option)
         ranked.append(Ranked(option, quality, score))
     return min(ranked, key=lambda r: r.order)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeedEstimate
 from advisor.errors import UnknownModelError
+from advisor.model import ModelKind
 from advisor.units import format_bytes, gib_down, gib_up
 
 if TYPE_CHECKING:
@@ -74,10 +75,16 @@ def _cells(row: DeviceMemory) -> Iterator[str]:
     yield "unknown" if row.capacity_bytes is None else f"{gib_down(row.capacity_bytes):.1f} GiB"
 
 
-def speed_line(speed: SpeedEstimate | None) -> str:
-    """The decode rate with its band, the throughput of several sequences, and the first token."""
+def speed_line(speed: SpeedEstimate | None, kind: ModelKind = ModelKind.CHAT) -> str:
+    """The decode rate with its band, the throughput of several sequences, and the first token.
+
+    Of an embedder or reranker, what it reads.
+    """
     if speed is None:
         return "unknown"
+    if kind is not ModelKind.CHAT and speed.prefill_tokens_per_s is not None and speed.ttft_s is not None:
+        text = f"{_seconds(speed.ttft_s)} for a text of {speed.prompt_tokens:,} tokens"
+        return f"reads {_rate(speed.prefill_tokens_per_s)} tok/s; {text}"
     text = f"{_rate(speed.decode_tokens_per_s)} tok/s ({_rate(speed.low)} to {_rate(speed.high)})"
     if speed.throughput_tokens_per_s > 1.01 * speed.decode_tokens_per_s:
         text += f" each, {_rate(speed.throughput_tokens_per_s)} together"
@@ -163,7 +170,7 @@ def _show_choice(out: Console, choice: Candidate) -> None:
     )
     out.print()
     out.print(memory_table(choice.memory))
-    out.print(f"\nspeed    {speed_line(choice.speed)}")
+    out.print(f"\nspeed    {speed_line(choice.speed, choice.kind)}")
     for n, reason in enumerate(choice.reasons):
         out.print(f"{'why' if n == 0 else '':8} {reason}")
     size = format_bytes(choice.artifact.bytes) if choice.artifact.bytes else "unknown size"
@@ -186,16 +193,22 @@ def _alternatives_table(alternatives: Sequence[Candidate]) -> Table:
     ):
         table.add_column(title, justify=justify)  # type: ignore[arg-type]  # rich's literals, read from a table
     for row in alternatives:
-        speed = row.speed
         table.add_row(
             row.model,
             row.quantization,
             f"{gib_up(row.memory.total_bytes):.1f} GiB",
-            f"{_rate(speed.decode_tokens_per_s)} ({_rate(speed.low)}-{_rate(speed.high)})",
+            _rate_cell(row),
             f"{row.score:.1f}",
             _where(row),
         )
     return table
+
+
+def _rate_cell(row: Candidate) -> str:
+    speed = row.speed
+    if row.kind is ModelKind.CHAT or speed.prefill_tokens_per_s is None:
+        return f"{_rate(speed.decode_tokens_per_s)} ({_rate(speed.low)}-{_rate(speed.high)})"
+    return _rate(speed.prefill_tokens_per_s)
 
 
 def _where(row: Candidate) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory
 from advisor.backends import BACKENDS
 from advisor.backends.devices import less, without
-from advisor.candidates import Option, Turned, options
+from advisor.candidates import DOES_NOT_FIT, Option, Turned, options
 from advisor.hardware import Machine
 from advisor.model import Model, ModelKind
 from advisor.placement import placement_of
@@ -273,7 +273,8 @@ def nearest_miss(rejected: Sequence[Rejection]) -> str:
         return "no model meets the requirements: relax the language, licence, speed or context asked for"
     nearest = min(misses, key=lambda r: r.missing_bytes or 0)
     missing = format_bytes(nearest.missing_bytes or 0, digits=1)
+    figures = nearest.reason.removeprefix(DOES_NOT_FIT)
     return (
-        f"nothing fits; nearest is {nearest.model}, which {nearest.reason}: it lacks {missing}. "
+        f"nothing fits. Nearest is {nearest.model}: {figures}, {missing} too little. "
         "Free that much memory, ask for a shorter --ctx, or plan for a larger machine with --hardware"
     )

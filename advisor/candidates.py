@@ -24,6 +24,10 @@ graph of a decoder that embeds grows with the whole vocabulary for every token o
 PERMISSIVE_LICENSES: Final = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0"})
 
 
+DOES_NOT_FIT: Final = "does not fit: "
+"""How the reason begins of a model that is too large."""
+
+
 class Option(NamedTuple):
     """One model in one quantization and placement, with its figures."""
 
@@ -187,7 +191,7 @@ def too_large(footprint: Footprint, machine: Machine, quantization: str) -> Turn
     room += 0 if machine.unified else sum(gpu.capacity_bytes for gpu in machine.gpus)
     missing = max(1, need - room)
     return Turned(
-        f"does not fit: {quantization} needs {format_bytes(need, digits=1)}, the machine has "
+        f"{DOES_NOT_FIT}{quantization} needs {format_bytes(need, digits=1)}, the machine has "
         f"{format_bytes(room, digits=1)} free for it",
         quantization,
         missing,

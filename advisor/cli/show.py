@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeedEstimate
+from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, Placement, SpeedEstimate
 from advisor.errors import UnknownModelError
 from advisor.model import ModelKind
 from advisor.units import format_bytes, gib_down, gib_up
@@ -116,14 +116,23 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
     if result.fits is not False:
         out.print(f"speed    {speed_line(result.speed)}")
     if result.placement.n_gpu_layers:
-        moe = result.placement.n_cpu_moe
-        out.print(f"layers   -ngl {result.placement.n_gpu_layers}" + (f" --n-cpu-moe {moe}" if moe else ""))
+        out.print(f"layers   {layer_flags(result.placement)}")
     source = {"config-rules": "by rule", "gguf-header": "from the file's header", "probe": "by llama.cpp"}
     out.print(f"weights  {source[result.memory.source]}")
     if result.speed:
         out.print(f"basis    {result.speed.basis}")
     for note in result.assumptions:
         out.print(f"assumed  {note}")
+
+
+def layer_flags(placement: Placement) -> str:
+    """llama.cpp's flags for where the layers go."""
+    flags = [f"-ngl {placement.n_gpu_layers}"]
+    if len(placement.gpu_layers) > 1:
+        flags.append(f"-ts {','.join(map(str, placement.gpu_layers))}")
+    if placement.n_cpu_moe:
+        flags.append(f"--n-cpu-moe {placement.n_cpu_moe}")
+    return " ".join(flags)
 
 
 def _context(result: Estimate | Candidate) -> str:

@@ -155,7 +155,8 @@ def show_recommendation(result: Recommendation, *, saved: Path | None, again: Se
     for text in result.machine.notes:
         out.print(f"[dim]note: {text}[/]")
     if result.choice is None:
-        out.print(f"[bold]Nothing suits:[/] {result.notes[-1]}.")
+        why = result.notes[-1]
+        out.print(f"[bold]{why[0].upper()}{why[1:]}.[/]")
         return
     _show_choice(out, result.choice)
     for role, companion in (("embedding", result.companions.embedding), ("rerank", result.companions.rerank)):

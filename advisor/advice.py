@@ -250,6 +250,9 @@ def _notes(needs: Requirements, ranked: Sequence[Ranked], rejected: Sequence[Rej
     yield f"{n_ctx:,} tokens of context per sequence{stated}"
     if needs.use_case is UseCase.VISION:
         yield f"{format_bytes(PROJECTOR_BYTES)} are kept free for the vision projector, whatever the model"
+    if ranked and needs.languages and not ranked[0].option.model.languages:
+        asked = ", ".join(needs.languages)
+        yield f"the maker of {ranked[0].option.model.id} gives no list of languages: try it in {asked} first"
     if len(ranked) > 1 and ranked[0].score > 0:
         lead = 1 - ranked[1].score / ranked[0].score
         second = ranked[1].option.model.id

@@ -132,6 +132,13 @@ def test_korean_search_needs_a_multilingual_embedder() -> None:
         assert "ko" in candidate.languages or candidate.family in ("bge", "qwen3-embedding")
 
 
+def test_a_language_that_no_maker_lists_is_said() -> None:
+    result = advise("RTX 3070 8 GB, 32 GB RAM", languages=("ko",))
+    choice = result.choice
+    assert choice is not None
+    assert bool(choice.languages) != any("no list of languages" in note for note in result.notes)
+
+
 def test_rag_brings_an_embedder_and_a_reranker() -> None:
     companions = advise("RTX 3070 8 GB, 32 GB RAM", "rag").companions
     assert companions.embedding is not None

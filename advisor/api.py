@@ -6,14 +6,14 @@ import logging
 
 from advisor.advice import DEFAULT_LIMIT, Shelf, recommend_on
 from advisor.catalog import Catalog, load_catalog
-from advisor.estimation import Estimate, Workload, estimate_on
+from advisor.estimation import Estimate, Workload, depth_within, estimate_on, prompt_within
 from advisor.hardware import Machine
 from advisor.hardware_catalog import load_hardware, resolve_hardware
 from advisor.model import ModelKind
 from advisor.plan import Recommendation
 from advisor.resolve import Subject, resolve_model
 from advisor.settings import Settings
-from advisor.usecase import DEFAULT_PROMPT_TOKENS, Backend, Requirements
+from advisor.usecase import Backend, Requirements
 
 _log = logging.getLogger("advisor")
 
@@ -82,7 +82,6 @@ def workload_of(
     """A resolved model as it is to be run."""
     quantization = quantization or subject.default_quantization
     _log.info("%s as %s, %s: %s", subject.name, quantization, subject.source, subject.architecture)
-    half = settings.n_ctx // 2
     return Workload(
         name=subject.name,
         architecture=subject.architecture,
@@ -92,8 +91,8 @@ def workload_of(
         n_params_active=subject.n_params_active,
         source=subject.source,
         backend=backend,
-        depth=half if depth is None else min(depth, settings.n_ctx),
-        prompt_tokens=prompt_tokens or max(1, min(DEFAULT_PROMPT_TOKENS, half)),
+        depth=depth_within(settings.n_ctx, depth),
+        prompt_tokens=prompt_within(settings.n_ctx, prompt_tokens),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from advisor.assessment import MemoryEstimate, SpeedEstimate
-from advisor.estimation import Workload, speed_on
+from advisor.estimation import Workload, depth_within, prompt_within, speed_on
 from advisor.hardware import Machine
 from advisor.memory import Footprint, Split, footprint_of
 from advisor.model import Artifact, Model, ModelKind
@@ -14,7 +14,7 @@ from advisor.placement import estimate_memory, solve
 from advisor.plan import Rejection
 from advisor.settings import Settings
 from advisor.units import format_bytes
-from advisor.usecase import DEFAULT_N_CTX, DEFAULT_PROMPT_TOKENS, Requirements, UseCase
+from advisor.usecase import DEFAULT_N_CTX, Requirements, UseCase
 from advisor.weights import Weights, as_large_as
 
 EMBEDDER_N_CTX: Final = 2048
@@ -71,16 +71,6 @@ def settings_for(model: Model, requirements: Requirements) -> Settings:
     if requirements.n_ctx == DEFAULT_N_CTX:
         n_ctx = min(n_ctx, EMBEDDER_N_CTX)
     return Settings(n_ctx=n_ctx, n_seqs=n_seqs, n_batch=n_ctx, n_ubatch=n_ctx, embeddings=True)
-
-
-def depth_of(requirements: Requirements, n_ctx: int) -> int:
-    """Tokens in the cache where decode speed is stated."""
-    return min(n_ctx, requirements.depth if requirements.depth is not None else n_ctx // 2)
-
-
-def prompt_tokens_of(requirements: Requirements, n_ctx: int) -> int:
-    """Prompt length for TTFT and prefill."""
-    return min(n_ctx, requirements.prompt_tokens or max(1, min(DEFAULT_PROMPT_TOKENS, n_ctx // 2)))
 
 
 def unmet_need(model: Model, requirements: Requirements) -> str | None:
@@ -169,8 +159,8 @@ def _option(
         n_params_active=model.n_params_active or model.n_params,
         source="config-rules",
         backend=requirements.backend or "llama.cpp",
-        depth=depth_of(requirements, settings.n_ctx),
-        prompt_tokens=prompt_tokens_of(requirements, settings.n_ctx),
+        depth=depth_within(settings.n_ctx, requirements.depth),
+        prompt_tokens=prompt_within(settings.n_ctx, requirements.prompt_tokens),
     )
     speed = speed_on(workload, split, machine)
     if speed is None:

@@ -13,7 +13,7 @@ from advisor.model import Architecture
 from advisor.placement import estimate_memory, force, placement_of, solve
 from advisor.settings import Settings
 from advisor.speed import estimate_speed
-from advisor.usecase import Backend, KvType
+from advisor.usecase import DEFAULT_PROMPT_TOKENS, Backend, KvType
 from advisor.value import SCHEMA_VERSION, Value
 from advisor.weights import Weights
 
@@ -50,6 +50,16 @@ class Workload(Value):
     depth: int
     """Tokens in the cache where decode speed is stated."""
     prompt_tokens: int
+
+
+def depth_within(n_ctx: int, asked: int | None) -> int:
+    """Tokens in the cache where decode speed is stated: half of the context unless asked otherwise."""
+    return n_ctx // 2 if asked is None else min(asked, n_ctx)
+
+
+def prompt_within(n_ctx: int, asked: int | None) -> int:
+    """Prompt length for the first token: the default or half of the context unless asked otherwise."""
+    return min(n_ctx, asked or max(1, min(DEFAULT_PROMPT_TOKENS, n_ctx // 2)))
 
 
 def estimate_on(workload: Workload, machine: Machine, n_gpu_layers: int | None = None) -> Estimate:

@@ -33,7 +33,7 @@ BUSY_SHARE: Final = 0.5
 """Share of the cores that may be busy with other work before it is worth a word."""
 LOG_BYTES: Final = 64 << 10
 """How much of the end of llama.cpp's log is looked at."""
-INSTALL: Final = "install it with pip install 'llm-advisor[smoke]'"
+INSTALL: Final = "install it with pip install 'llama-cpp-python>=0.3.36'"
 
 Progress = Callable[[str], None]
 _MESSAGES: Final = {

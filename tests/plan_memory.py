@@ -10,26 +10,17 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
+
+from llama_child import last_json
 
 from advisor.settings import Settings
 
 
 def plan(path: Path, settings: Settings) -> dict[str, int]:
     """The plan of another process; raises `AssertionError` with its last words when there is none."""
-    run = subprocess.run(
-        [sys.executable, __file__, str(path), settings.model_dump_json()],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "GGML_NO_BACKTRACE": "1"},
-    )
-    assert run.returncode == 0, run.stderr[-1500:]
-    result: dict[str, int] = json.loads(run.stdout.splitlines()[-1])
-    return result
+    return last_json(__file__, path, settings.model_dump_json())
 
 
 def main(path: str, settings: Settings) -> None:

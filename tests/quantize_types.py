@@ -11,10 +11,11 @@ import ctypes
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from llama_child import last_json
 
 FTYPES = {
     "Q4_0": 2,
@@ -45,16 +46,7 @@ _LINE = re.compile(
 
 def quantizer_types(path: Path, quantization: str) -> dict[str, str]:
     """The types that llama-quantize would write."""
-    run = subprocess.run(
-        [sys.executable, __file__, str(path), str(FTYPES[quantization])],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "GGML_NO_BACKTRACE": "1"},
-    )
-    assert run.returncode == 0, run.stderr[-1500:]
-    types: dict[str, str] = json.loads(run.stdout.splitlines()[-1])
-    return types
+    return last_json(__file__, path, FTYPES[quantization])
 
 
 def main(path: str, ftype: int) -> None:

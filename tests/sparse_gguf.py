@@ -11,6 +11,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+from tiny_gguf import add_key
 
 from advisor.model import Architecture, LayerKind
 from advisor.quantization import quantize
@@ -132,7 +133,9 @@ def write_sparse(path: Path, arch: Architecture, quantization: str) -> Path:
     writer.add_quantization_version(2)
     writer.add_tokenizer_model("none")
     for key, value in metadata(arch).items():
-        _add(writer, key.removeprefix("full:") if key.startswith("full:") else f"{arch.family}.{key}", value)
+        add_key(
+            writer, key.removeprefix("full:") if key.startswith("full:") else f"{arch.family}.{key}", value
+        )
     total = 0
     for row, type_name in zip(rows, types, strict=True):
         size = tensor_bytes(row.shape, type_name)
@@ -145,14 +148,3 @@ def write_sparse(path: Path, arch: Architecture, quantization: str) -> Path:
     writer.close()
     os.truncate(path, pad(path.stat().st_size, ALIGNMENT) + total)
     return path
-
-
-def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
-    if isinstance(value, bool):
-        writer.add_bool(key, value)
-    elif isinstance(value, int):
-        writer.add_uint32(key, value)
-    elif isinstance(value, float):
-        writer.add_float32(key, value)
-    else:
-        writer.add_array(key, value)

@@ -26,6 +26,7 @@ from advisor.model import ModelKind
 from advisor.settings import Settings
 from advisor.smoke import read_library, run_smoke_test
 from advisor.units import GIB
+from advisor.usecase import Requirements
 
 pytestmark = pytest.mark.slow
 
@@ -394,6 +395,25 @@ def test_a_plan_with_another_context_is_estimated_anew(tmp_path: Path, tiny: Pat
     assert document["estimated"]["memory"]["source"] == "gguf-header"
     kv = next(row for row in document["differences"] if row["part"] == "kv_cache_bytes")
     assert kv["estimated"] == kv["measured"] > 0
+
+
+def test_an_offline_plan_downloads_nothing(tmp_path: Path) -> None:
+    choice = factories.candidate(
+        placement=Placement(n_gpu_layers=0),
+        memory=factories.memory(),
+        artifact=ArtifactChoice(repo="owner/name", files=("model.gguf",), bytes=1),
+    )
+    plan = tmp_path / "plan.json"
+    needs = Requirements(offline=True)
+    written = factories.recommendation(machine=_here(), choice=choice, requirements=needs)
+    plan.write_text(written.model_dump_json(), encoding="utf-8")
+    # An endpoint that nobody listens at: a request would be told so in other words.
+    done = advisor(
+        str(plan), "--yes", env={"HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    )
+    assert done.returncode == 1
+    assert "made with --offline: give --model-file" in done.stderr
+    assert list(tmp_path.iterdir()) == [plan]
 
 
 def test_a_plan_for_another_machine_is_run_on_request_only(tmp_path: Path, tiny: Path) -> None:

@@ -41,7 +41,7 @@ def write(path: Path, family: str, keys: Mapping[str, Any], shapes: Shapes = SHA
     """A small file of F16 zeros, by the gguf package."""
     writer = gguf.GGUFWriter(path, family, **options)
     for key, value in {**DENSE, **keys}.items():
-        _add(writer, f"{family}.{key}", value)
+        add_key(writer, f"{family}.{key}", value)
     for name, shape in shapes.items():
         writer.add_tensor(name, np.zeros(shape[::-1], dtype=np.float16))
     writer.write_header_to_file()
@@ -51,7 +51,8 @@ def write(path: Path, family: str, keys: Mapping[str, Any], shapes: Shapes = SHA
     return path
 
 
-def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
+def add_key(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
+    """Write one key with the GGUF type of the value; None is left out."""
     if isinstance(value, bool):
         writer.add_bool(key, value)
     elif isinstance(value, int):

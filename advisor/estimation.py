@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from advisor.architecture import Architecture
 from advisor.assessment import MemoryEstimate, MemorySource, Placement, SpeedEstimate
 from advisor.hardware import Machine
 from advisor.loads import device_loads
 from advisor.memory import Footprint, Split, footprint_of
-from advisor.model import Architecture
 from advisor.placement import estimate_memory, force, placement_of, solve
 from advisor.settings import Settings
 from advisor.speed import estimate_speed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.backends.devices import threads
 from advisor.hardware import Machine
 from advisor.memory import Share, Split, kv_token_bytes, recurrent_bytes, shares
-from advisor.model import Architecture, LayerKind
 from advisor.placement import HOST_NAME
 from advisor.settings import Settings
 from advisor.speed import DeviceLoad
@@ -105,7 +105,7 @@ class _Reads:
         self._active = arch.moe.n_experts_used / arch.moe.n_experts if arch.moe else 0.0
         one = settings.model_copy(update={"n_seqs": 1})
         self._states = recurrent_bytes(arch, one)
-        self._caches = [_cache_bytes(arch, kind, settings, depth) for kind in arch.layer_kinds()]
+        self._caches = [_cache_bytes(arch, layer, settings, depth) for layer in arch.layers]
 
     def part(self, share: Share, expert_layers: range | list[int]) -> _Part:
         """A share's own layers, and the experts of `expert_layers`."""
@@ -124,9 +124,7 @@ class _Reads:
         )
 
 
-def _cache_bytes(arch: Architecture, kind: LayerKind, settings: Settings, depth: int) -> int:
+def _cache_bytes(arch: Architecture, layer: Layer, settings: Settings, depth: int) -> int:
     """What a token reads of one layer's cache; layers that share another's read that one's."""
-    if arch.is_encoder or kind is LayerKind.RECURRENT:
-        return 0
-    tokens = min(depth, arch.n_swa) if kind is LayerKind.SLIDING else depth
-    return tokens * kv_token_bytes(arch, kind, settings.kv_type)
+    tokens = min(depth, arch.n_swa) if layer.kind is LayerKind.SLIDING else depth
+    return tokens * kv_token_bytes(arch, layer, settings.kv_type)

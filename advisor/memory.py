@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from advisor.model import Architecture, LayerKind
+from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.settings import Settings
-from advisor.tensors import attention_shape, owns_cache
 from advisor.units import MIB, pad
 from advisor.usecase import KvType
 from advisor.value import Value
@@ -71,25 +70,27 @@ def kv_row_bytes(width: int, kv_type: KvType) -> int:
     return -(-width // values) * size
 
 
-def kv_token_bytes(arch: Architecture, kind: LayerKind, kv_type: KvType) -> int:
-    """Bytes that one token takes in one layer's cache."""
+def kv_token_bytes(arch: Architecture, layer: Layer, kv_type: KvType) -> int:
+    """Bytes of one token's keys and values in the cache that a layer reads; 0 without attention."""
+    if arch.is_encoder or not layer.kind.has_attention:
+        return 0
     if arch.mla:  # the latent alone; V is rebuilt from it
         return kv_row_bytes(arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim, kv_type)
-    kv_heads, dim = attention_shape(arch, kind)
-    return 2 * kv_row_bytes(kv_heads * dim, kv_type)
+    widths = (layer.n_kv_heads * layer.head_dim, layer.n_kv_heads * layer.head_dim_v)
+    return sum(kv_row_bytes(width, kv_type) for width in widths)
 
 
 def kv_cache_bytes(arch: Architecture, settings: Settings) -> tuple[int, ...]:
     """The cache of every layer, all sequences together."""
-    if arch.is_encoder:
-        return (0,) * arch.n_layers
-    cells = {LayerKind.FULL: settings.n_cells, LayerKind.SLIDING: settings.n_cells_swa(arch.n_swa)}
-    sizes = {
-        kind: kv_token_bytes(arch, kind, settings.kv_type) * n * settings.n_streams
-        for kind, n in cells.items()
-    }
-    sizes[LayerKind.RECURRENT] = 0
-    return tuple(sizes[kind] if owns_cache(arch, i) else 0 for i, kind in enumerate(arch.layer_kinds()))
+    full, sliding = settings.n_cells, settings.n_cells_swa(arch.n_swa)
+    return tuple(
+        kv_token_bytes(arch, layer, settings.kv_type)
+        * (sliding if layer.kind is LayerKind.SLIDING else full)
+        * settings.n_streams
+        if layer.owns_cache
+        else 0
+        for layer in arch.layers
+    )
 
 
 def recurrent_bytes(arch: Architecture, settings: Settings) -> tuple[int, ...]:
@@ -102,7 +103,7 @@ def recurrent_bytes(arch: Architecture, settings: Settings) -> tuple[int, ...]:
     else:
         values = (r.d_conv - 1) * (r.d_inner + 2 * r.n_groups * r.d_state) + r.d_state * r.d_inner
     state = F32 * settings.n_seqs * values
-    return tuple(state if kind is LayerKind.RECURRENT else 0 for kind in arch.layer_kinds())
+    return tuple(state if layer.kind.has_state else 0 for layer in arch.layers)
 
 
 def output_bytes(arch: Architecture, settings: Settings) -> int:
@@ -199,15 +200,16 @@ def graph_of(arch: Architecture, settings: Settings) -> Graph:
     n_ub = settings.n_ubatch_used
     pattern = set(arch.layer_kinds())
     cells = [n_ub] if arch.is_encoder else []
-    if not arch.is_encoder and LayerKind.FULL in pattern:
+    if not arch.is_encoder and pattern & {LayerKind.FULL, LayerKind.PARALLEL}:
         cells.append(settings.n_cells)
     if not arch.is_encoder and LayerKind.SLIDING in pattern:
         cells.append(settings.n_cells_swa(arch.n_swa))
-    kv_heads, dim = attention_shape(arch, LayerKind.FULL)
+    wide = max(arch.layers, key=lambda layer: layer.n_heads * layer.head_dim)
+    q, kv_width = wide.n_heads * wide.head_dim, wide.n_kv_heads * wide.head_dim
     if arch.mla:
-        kv_heads, dim = 1, arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim
-    q = arch.n_heads * dim
-    ff = max(arch.n_ff, arch.n_ff_shared_kv or 0)
+        kv_width = arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim
+        q = arch.n_heads * kv_width
+    ff = max(layer.n_ff for layer in arch.layers)
     if arch.moe:
         ff = max(ff, arch.moe.n_experts_used * arch.moe.n_ff)
     r = arch.recurrent
@@ -224,7 +226,7 @@ def graph_of(arch: Architecture, settings: Settings) -> Graph:
         ff=ff * (1 if arch.family == "bert" else _GATED) + per_layer,
         state=state,
         n_experts_used=arch.moe.n_experts_used if arch.moe else 0,
-        kv_width=kv_heads * dim * len(cells),
+        kv_width=kv_width * len(cells),
         scores=0 if settings.flash_attn else F32 * arch.n_heads * max(cells, default=0) * n_ub,
     )
 

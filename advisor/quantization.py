@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from advisor.architecture import Architecture
 from advisor.errors import ConfigError
-from advisor.model import Architecture
 from advisor.tensor_types import GGML_TYPES
 from advisor.tensors import Tensor
 

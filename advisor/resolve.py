@@ -8,10 +8,11 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from advisor.architecture import Architecture
 from advisor.assessment import MemorySource
 from advisor.errors import ConfigError, UnknownModelError
 from advisor.hf_config import architecture_of
-from advisor.model import Architecture, ModelKind
+from advisor.model import ModelKind
 from advisor.tensors import tensors
 from advisor.weights import Weights, weights_by_rule, weights_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from advisor.model import Architecture
+from advisor.architecture import Architecture
 from advisor.quantization import quantize
 from advisor.tensor_types import ALIGNMENT, tensor_bytes
 from advisor.tensors import tensors

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from advisor.architecture import Architecture
 from advisor.hf_config import architecture_of
-from advisor.model import Architecture
 
 _LLAMA3_ROPE = {"rope_type": "llama3", "factor": 8.0}
 

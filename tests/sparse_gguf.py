@@ -13,7 +13,7 @@ import gguf
 import numpy as np
 from tiny_gguf import add_key
 
-from advisor.model import Architecture, LayerKind
+from advisor.architecture import Architecture, LayerKind
 from advisor.quantization import quantize
 from advisor.tensor_types import ALIGNMENT, tensor_bytes
 from advisor.tensors import tensors

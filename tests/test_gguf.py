@@ -15,6 +15,7 @@ from gguf_files import make_gguf
 from sparse_gguf import write_sparse
 from tiny_gguf import SHAPES, SSM, WINDOW, Shapes, write
 
+from advisor.architecture import Architecture
 from advisor.errors import GgufError
 from advisor.gguf import (
     ArrayLength,
@@ -26,7 +27,6 @@ from advisor.gguf import (
     tensor_sizes,
 )
 from advisor.gguf.header import BLOCK_BYTES
-from advisor.model import Architecture
 from advisor.units import MIB
 from advisor.weights import weights_by_rule, weights_of
 

@@ -10,9 +10,9 @@ from architectures import CONFIGS, architecture
 from hypothesis import given
 from hypothesis import strategies as st
 
+from advisor.architecture import Architecture
 from advisor.errors import ConfigError
 from advisor.hf_config import architecture_of, shorten_pattern
-from advisor.model import Architecture
 
 
 @pytest.mark.parametrize(

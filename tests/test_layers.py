@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "advisor"
 
 BASE = {"errors", "units", "resources", "value", "tensor_types", "quoting"}
-VALUES = {"model", "hardware", "usecase", "assessment", "settings", "plan", "measurements"}
+VALUES = {"architecture", "model", "hardware", "usecase", "assessment", "settings", "plan", "measurements"}
 CORE = {
     "advice",
     "backends",

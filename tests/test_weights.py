@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from architectures import CONFIGS, architecture
 
+from advisor.architecture import Architecture
 from advisor.errors import ConfigError
-from advisor.model import Architecture
 from advisor.quantization import MIXES, quantize
 from advisor.tensor_types import GGML_TYPES
 from advisor.tensors import FAMILIES, tensors

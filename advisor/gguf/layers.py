@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from advisor.architecture import LayerKind
 from advisor.gguf.keys import Keys
-from advisor.model import LayerKind
 
 F, S, R = LayerKind.FULL.value, LayerKind.SLIDING.value, LayerKind.RECURRENT.value
 

@@ -13,12 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from advisor.errors import GgufError
-from advisor.gguf.header import GgufHeader, shown
-from advisor.gguf.keys import Keys, Shapes
-from advisor.gguf.layers import DELTA_NET, F, R, S, layer_letters, window
-from advisor.hf_config import shorten_pattern
-from advisor.model import (
+from advisor.architecture import (
     BERT_FAMILIES,
     ENCODER_FAMILIES,
     Architecture,
@@ -27,6 +22,11 @@ from advisor.model import (
     PerLayerEmbeddings,
     Recurrent,
 )
+from advisor.errors import GgufError
+from advisor.gguf.header import GgufHeader, shown
+from advisor.gguf.keys import Keys, Shapes
+from advisor.gguf.layers import DELTA_NET, F, R, S, layer_letters, window
+from advisor.hf_config import shorten_pattern
 from advisor.tensors import FAMILIES
 
 _BEYOND_RULES: Final = {

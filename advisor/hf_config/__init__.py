@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from advisor.architecture import Architecture
 from advisor.errors import ConfigError
-from advisor.hf_config.families import BUILDERS
+from advisor.hf_config.builders import BUILDERS
 from advisor.hf_config.reader import Config, shorten_pattern
-from advisor.model import Architecture
 
 __all__ = ["architecture_of", "shorten_pattern"]
 

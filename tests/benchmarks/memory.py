@@ -22,10 +22,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from advisor.architecture import Architecture
 from advisor.catalog import load_catalog
 from advisor.hf_config import architecture_of
 from advisor.memory import Buffers, Footprint, Split, allocate, footprint_of
-from advisor.model import Architecture, ModelKind
+from advisor.model import ModelKind
 from advisor.settings import Settings
 from advisor.weights import Weights, weights_by_rule
 

@@ -1,0 +1,65 @@
+"""Qwen 2 to 3.6."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from advisor.architecture import Architecture, Moe, Recurrent
+from advisor.hf_config.decoder import decoder
+from advisor.hf_config.reader import Config
+
+
+def qwen2(c: Config) -> Architecture:
+    """Qwen 2 and 2.5."""
+    return decoder(c, "qwen2")
+
+
+def qwen3(c: Config) -> Architecture:
+    """Qwen 3, dense."""
+    return decoder(c, "qwen3")
+
+
+def qwen3_moe(c: Config) -> Architecture:
+    """Qwen 3, mixture of experts."""
+    moe = Moe(
+        n_experts=c.integer("num_experts"),
+        n_experts_used=c.integer("num_experts_per_tok"),
+        n_ff=c.integer("moe_intermediate_size"),
+    )
+    return decoder(c, "qwen3moe", moe=moe, n_ff=0)
+
+
+def _delta_net(c: Config) -> Recurrent:
+    value_heads, value_dim = c.integer("linear_num_value_heads"), c.integer("linear_value_head_dim")
+    return Recurrent(
+        kind="delta_net",
+        d_conv=c.integer("linear_conv_kernel_dim"),
+        d_inner=value_heads * value_dim,
+        d_state=c.integer("linear_key_head_dim"),
+        n_groups=c.integer("linear_num_key_heads"),
+        n_heads=value_heads,
+    )
+
+
+def qwen_hybrid(c: Config) -> Architecture:
+    """Qwen3-Next, Qwen3.5 and 3.6: three gated delta-net layers, then one of full attention."""
+    if "layer_types" in c.data:
+        pattern = c.pattern(c.integer("num_hidden_layers"))
+    else:
+        pattern = "r" * (c.integer("full_attention_interval") - 1) + "f"
+    common: dict[str, Any] = {
+        "layer_pattern": pattern,
+        "recurrent": _delta_net(c),
+        "n_mtp_layers": c.optional("mtp_num_hidden_layers") or 0,
+    }
+    n_experts = c.optional("num_experts")
+    if not n_experts:
+        return decoder(c, "qwen35", **common)
+    moe = Moe(
+        n_experts=n_experts,
+        n_experts_used=c.integer("num_experts_per_tok"),
+        n_ff=c.integer("moe_intermediate_size"),
+        n_ff_shared=c.integer("shared_expert_intermediate_size"),
+    )
+    family = "qwen3next" if c.data["model_type"] == "qwen3_next" else "qwen35moe"
+    return decoder(c, family, moe=moe, n_ff=0, **common)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory
 from advisor.backends import BACKENDS
 from advisor.backends.devices import less, without
-from advisor.candidates import DOES_NOT_FIT, Option, Turned, options
+from advisor.candidates import DOES_NOT_FIT, Option, Turned, lifts, options
+from advisor.compiled import Compiled
+from advisor.file_size import tokenizer_bytes
 from advisor.hardware import Machine
 from advisor.model import Model, ModelKind
-from advisor.placement import placement_of
 from advisor.plan import Companions, Recommendation, Rejection
+from advisor.proof import Proof
 from advisor.quality import QualityData, fidelity
 from advisor.ranking import (
     FLOOR_TOKENS_PER_S,
@@ -23,6 +27,7 @@ from advisor.ranking import (
     rank_model,
     target_tokens_per_s,
 )
+from advisor.serving.plan import Served
 from advisor.units import GIB, format_bytes, format_count, gib_down, gib_up
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
 from advisor.weights import Weights
@@ -44,23 +49,63 @@ class Shelf:
         weights: Mapping[str, Mapping[str, Weights]],
         quality: QualityData,
         catalog_date: date,
+        compute: Mapping[str, Compiled] = MappingProxyType({}),
     ) -> None:
         self.models, self.weights, self.quality, self.date = models, weights, quality, catalog_date
+        self.compute = compute
 
     def of_kind(self, kind: ModelKind) -> list[Model]:
         return [model for model in self.models if model.kind is kind]
 
 
+FEW_AT_ONCE: Final = 4
+"""Requests that llama-server serves at once by its own default; for more, vLLM's batching pays."""
+BATCHING_NOTE: Final = (
+    f"for more than {FEW_AT_ONCE} requests at once vLLM is taken, which batches them as they come "
+    "(--backend llama.cpp runs GGUF files instead)"
+)
+
+
+def wants_batching(requirements: Requirements, machine: Machine) -> bool:
+    """Whether so many are served at once, and on such GPUs, that vLLM is tried first."""
+    at_once = max(requirements.users, requirements.n_seqs)
+    if requirements.backend is not None or requirements.kind is not ModelKind.CHAT or at_once <= FEW_AT_ONCE:
+        return False
+    able = all(gpu.vendor in ("nvidia", "amd") and not gpu.unified for gpu in machine.gpus)
+    return bool(machine.gpus) and able and machine.host.os.lower() == "linux"
+
+
+def unproven(option: Option) -> Proof:
+    """The option by rule: llama.cpp is not asked."""
+    return Proof(option.memory)
+
+
 def recommend_on(
-    shelf: Shelf, requirements: Requirements, machine: Machine, *, limit: int = DEFAULT_LIMIT
+    shelf: Shelf,
+    requirements: Requirements,
+    machine: Machine,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    prove: Callable[[Option], Proof] = unproven,
 ) -> Recommendation:
-    """The best model for the requirements on the machine, its alternatives, and why not the others."""
+    """The best model for the requirements on the machine, its alternatives, and why not the others.
+
+    prove: holds the pick against llama.cpp itself.
+    """
+    if wants_batching(requirements, machine):
+        batched = requirements.model_copy(update={"backend": "vllm"})
+        result = recommend_on(shelf, batched, machine, limit=limit, prove=prove)
+        if result.choice is not None:
+            notes = (BATCHING_NOTE, *result.notes)
+            return result.model_copy(update={"requirements": requirements, "notes": notes})
     backend: Backend = requirements.backend or "llama.cpp"
     room = beside_projector(machine) if requirements.use_case is UseCase.VISION else machine
     rejected: list[Rejection] = []
     best_of_each: list[Ranked] = []
     for model in shelf.of_kind(requirements.kind):
-        found = options(model, shelf.weights.get(model.id, {}), requirements, room)
+        found = options(
+            model, shelf.weights.get(model.id, {}), requirements, room, shelf.compute.get(model.id, {})
+        )
         if isinstance(found, Turned):
             rejected.append(found.rejection(model, backend))
             continue
@@ -69,7 +114,8 @@ def recommend_on(
             rejected.append(Turned(why, row.option.artifact.quantization).rejection(model, backend))
         else:
             best_of_each.append(row)
-    ranked = rank(best_of_each, requirements)
+    ranked, too_large, memory_notes = _proven(rank(best_of_each, requirements), prove)
+    rejected += (_turned_by_plan(row, backend) for row in too_large)
     chosen, alternatives, rest = ranked[:1], *_alternatives(ranked, limit)
     rejected += (_outranked(row, ranked, backend) for row in rest)
     picks = [candidate_of(row, requirements, machine, shelf) for row in (*chosen, *alternatives)]
@@ -82,9 +128,35 @@ def recommend_on(
         alternatives=tuple(picks[1:]),
         rejected=tuple(sorted(rejected, key=lambda r: r.model)),
         companions=companions,
-        notes=tuple(_notes(requirements, ranked, rejected)),
+        notes=(
+            *memory_notes,
+            *_notes(requirements, ranked, rejected, partial(_lifts, shelf, requirements, room)),
+        ),
         catalog_date=shelf.date,
     )
+
+
+def _proven(
+    ranked: Sequence[Ranked], prove: Callable[[Option], Proof]
+) -> tuple[list[Ranked], list[Ranked], tuple[str, ...]]:
+    """The rows from the first one on whose proof fits, the ones before it, and what the proof says."""
+    too_large: list[Ranked] = []
+    for row in ranked:
+        memory, notes = prove(row.option)
+        proven = row._replace(option=row.option._replace(memory=memory))
+        if memory.fits is not False:
+            by = (f"memory proven by {memory.proven_by}",) if memory.proven_by else ()
+            return [proven, *ranked[len(too_large) + 1 :]], too_large, (*by, *notes) or ("memory by rule",)
+        too_large.append(proven)
+    return [], too_large, ()
+
+
+def _turned_by_plan(row: Ranked, backend: str) -> Rejection:
+    """A model that fits by rule, but not by llama.cpp's own plan."""
+    quantization, missing = row.option.artifact.quantization, row.option.memory.missing_bytes
+    too_much = f"{format_bytes(missing, digits=1)} more than is free"
+    why = f"{DOES_NOT_FIT}llama.cpp's own plan of {quantization} needs {too_much}"
+    return Turned(why, quantization, missing).rejection(row.option.model, backend)
 
 
 def beside_projector(machine: Machine) -> Machine:
@@ -129,6 +201,12 @@ def _outranked(row: Ranked, ranked: Sequence[Ranked], backend: str) -> Rejection
     )
 
 
+def _download_bytes(option: Option) -> int:
+    """What a file whose size was not read is expected to take: a GGUF has its tokenizer in it."""
+    in_file = tokenizer_bytes(option.model.architecture) if option.artifact.format == "gguf" else None
+    return option.footprint.weights.total_bytes + (in_file or 0)
+
+
 def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shelf: Shelf) -> Candidate:
     """The option in the words of a plan, with the engine's own command."""
     option, model = row.option, row.option.model
@@ -152,7 +230,7 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
         n_ctx=option.settings.n_ctx,
         n_seqs=option.settings.n_seqs,
         kv_type=option.settings.kv_type,
-        placement=placement_of(option.split, option.footprint, machine),
+        placement=option.placement(machine),
         memory=option.memory,
         speed=option.speed,
         quality=row.quality,
@@ -160,7 +238,7 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
         artifact=ArtifactChoice(
             repo=artifact.repo,
             files=artifact.files,
-            bytes=artifact.bytes or option.footprint.weights.total_bytes,
+            bytes=artifact.bytes or _download_bytes(option),
             estimated=artifact.bytes is None,
             format=artifact.format,
         ),
@@ -191,14 +269,32 @@ def _quality_reason(row: Ranked, needs: Requirements) -> str:
 def _placement_reason(option: Option) -> str:
     split, n_layers = option.split, option.footprint.n_layers
     used = [device for device in option.memory.devices if device.kind == "gpu" and device.total_bytes]
+    if option.served is not None:
+        return _served_reason(option.served, used)
     if not used:
         return f"runs from RAM: {_room(option.memory.devices[-1])}"
     needs = ", ".join(f"{_room(device)} on {device.name}" for device in used)
     if split.n_cpu_moe:
         return f"attention on the GPU, experts of {split.n_cpu_moe} of {n_layers} layers in RAM: {needs}"
+    if split.n_cpu_ffn:
+        return (
+            f"all but the feed-forward blocks of {split.n_cpu_ffn} layers on the GPU, those in RAM: {needs}"
+        )
     if split.n_gpu_layers > n_layers:
         return f"everything on the GPU: {needs}" if len(used) == 1 else f"everything on the GPUs: {needs}"
     return f"{split.n_gpu_layers} of {n_layers + 1} layers on the GPU, the rest in RAM: {needs}"
+
+
+def _served_reason(served: Served, used: Sequence[DeviceMemory]) -> str:
+    """How the engine divides the model, and how many requests its pool holds."""
+    plan, pool = served.plan, served.pool
+    needs = ", ".join(f"{_room(device)} on {device.name}" for device in used)
+    division = "on one GPU"
+    if plan.n_ranks > 1:
+        division = f"over {plan.n_ranks} GPUs ({plan.tensor_parallel} × tensor, "
+        division += f"{plan.pipeline_parallel} × pipeline parallel)"
+    held = f"; the pool it reserves holds {pool.concurrency:.1f} requests of this length" if pool else ""
+    return f"{division}: {needs}{held}"
 
 
 def _room(device: DeviceMemory) -> str:
@@ -244,7 +340,12 @@ def _companion(
     return recommend_on(shelf, needs, machine, limit=0).choice
 
 
-def _notes(needs: Requirements, ranked: Sequence[Ranked], rejected: Sequence[Rejection]) -> Iterable[str]:
+def _notes(
+    needs: Requirements,
+    ranked: Sequence[Ranked],
+    rejected: Sequence[Rejection],
+    lifts: Callable[[Rejection], Sequence[str]],
+) -> Iterable[str]:
     n_ctx = ranked[0].option.settings.n_ctx if ranked else needs.n_ctx
     stated = " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
     yield f"{n_ctx:,} tokens of context per sequence{stated}"
@@ -262,14 +363,20 @@ def _notes(needs: Requirements, ranked: Sequence[Ranked], rejected: Sequence[Rej
             else f"the runner-up {second} scores {lead:.1%} less"
         )
     if not ranked:
-        yield nearest_miss(rejected)
+        yield nearest_miss(rejected, lifts)
 
 
 CLOSE_CALL: Final = 0.03
 """Below this difference of scores the evidence does not separate two models."""
 
 
-def nearest_miss(rejected: Sequence[Rejection]) -> str:
+def _lifts(shelf: Shelf, needs: Requirements, machine: Machine, miss: Rejection) -> Sequence[str]:
+    """What would make a rejected model fit, each alone."""
+    model = next(model for model in shelf.models if model.id == miss.model)
+    return [change.text for change in lifts(model, shelf.weights.get(model.id, {}), needs, machine)]
+
+
+def nearest_miss(rejected: Sequence[Rejection], lifts: Callable[[Rejection], Sequence[str]]) -> str:
     """What came closest, with figures, and what would make it fit."""
     misses = [r for r in rejected if r.missing_bytes]
     if not misses:
@@ -277,7 +384,5 @@ def nearest_miss(rejected: Sequence[Rejection]) -> str:
     nearest = min(misses, key=lambda r: r.missing_bytes or 0)
     missing = format_bytes(nearest.missing_bytes or 0, digits=1)
     figures = nearest.reason.removeprefix(DOES_NOT_FIT)
-    return (
-        f"nothing fits. Nearest is {nearest.model}: {figures}, {missing} too little. "
-        "Free that much memory, ask for a shorter --ctx, or plan for a larger machine with --hardware"
-    )
+    cure = ", or ".join(lifts(nearest)) or "more memory: plan for a larger machine with --hardware"
+    return f"nothing fits. Nearest is {nearest.model}: {figures}, {missing} too little. It takes {cure}"

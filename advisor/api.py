@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
-from advisor.advice import DEFAULT_LIMIT, Shelf, recommend_on
+from advisor.advice import DEFAULT_LIMIT, Shelf, recommend_on, unproven
+from advisor.candidates import Option
 from advisor.catalog import Catalog, load_catalog
+from advisor.errors import ConfigError
 from advisor.estimation import Estimate, Workload, depth_within, estimate_on, prompt_within
 from advisor.hardware import Machine
 from advisor.hardware_catalog import load_hardware, resolve_hardware
 from advisor.model import ModelKind
 from advisor.plan import Recommendation
-from advisor.resolve import Subject, resolve_model
+from advisor.proof import Proof
+from advisor.resolve import Subject, blueprint_by_rule, resolve_model
+from advisor.serving.engines import ENGINES
+from advisor.serving.formats import default_format, engine_weights, formats_of
 from advisor.settings import Settings
-from advisor.usecase import Backend, Requirements
+from advisor.usecase import Backend, Method, Requirements
+from advisor.weights import Weights
 
 _log = logging.getLogger("advisor")
 
@@ -50,15 +58,20 @@ def estimate(
     backend: Backend = "llama.cpp",
     depth: int | None = None,
     prompt_tokens: int | None = None,
+    method: Method = "rules",
+    fetch: bool = False,
 ) -> Estimate:
     """Memory and speed of one model; `model` is a catalog id, an alias, a .gguf, a config.json or its folder.
 
+    fetch: `model` may be a hub id of no catalog, whose headers are then read from the hub.
+
     settings: context parameters, llama-server's by default. quantization: None takes the file's own, or the
     usual one. machine: None is this one. n_gpu_layers: None lets the placement be solved. depth and
-    prompt_tokens: None takes half of the context, and 512 or half of the context, the smaller.
+    prompt_tokens: None takes half of the context, and 512 or half of the context, the smaller. method:
+    "probe" insists on llama.cpp's own plan, "auto" takes it where it is quickly had.
     Raises `AdvisorError` for a model that is unknown or cannot be estimated.
     """
-    subject = resolve_model(model, load_catalog)
+    subject = resolve_model(model, load_catalog, quantization=quantization, fetch=fetch)
     workload = workload_of(
         subject,
         settings or Settings(embeddings=subject.kind is not ModelKind.CHAT),
@@ -67,7 +80,20 @@ def estimate(
         depth=depth,
         prompt_tokens=prompt_tokens,
     )
-    return estimate_on(workload, machine or detect(), n_gpu_layers)
+    return estimate_of(subject, workload, machine or detect(), n_gpu_layers=n_gpu_layers, method=method)
+
+
+def estimate_of(
+    subject: Subject, workload: Workload, machine: Machine, *, n_gpu_layers: int | None, method: Method
+) -> Estimate:
+    """The estimate of a workload that `workload_of` made of the subject, proven as the method says."""
+    if method == "rules":
+        return estimate_on(workload, machine, n_gpu_layers)
+    from advisor.oracle import Asked, prover
+
+    blueprint = partial(subject.blueprint, workload.quantization)
+    asked = Asked(blueprint, workload.settings, subject.kind, workload.backend)
+    return estimate_on(workload, machine, n_gpu_layers, prover(asked, machine, method))
 
 
 def workload_of(
@@ -80,12 +106,18 @@ def workload_of(
     prompt_tokens: int | None = None,
 ) -> Workload:
     """A resolved model as it is to be run."""
-    quantization = quantization or subject.default_quantization
+    if backend in ENGINES:
+        own = subject.checkpoint.quantization if subject.checkpoint else None
+        quantization = quantization or own or default_format(subject.architecture, backend)
+        weights = checkpoint_weights(subject, quantization, backend)
+    else:
+        quantization = quantization or subject.default_quantization
+        weights = subject.weights(quantization)
     _log.info("%s as %s, %s: %s", subject.name, quantization, subject.source, subject.architecture)
     return Workload(
         name=subject.name,
         architecture=subject.architecture,
-        weights=subject.weights(quantization),
+        weights=weights,
         quantization=quantization,
         settings=settings,
         n_params_active=subject.n_params_active,
@@ -93,7 +125,27 @@ def workload_of(
         backend=backend,
         depth=depth_within(settings.n_ctx, depth),
         prompt_tokens=prompt_within(settings.n_ctx, prompt_tokens),
+        notes=subject.notes,
     )
+
+
+def checkpoint_weights(subject: Subject, quantization: str, backend: Backend) -> Weights:
+    """The weights of a model as an engine other than llama.cpp loads them.
+
+    Raises `ConfigError` for a GGUF file, which no such engine reads, and for a format that it does not load.
+    """
+    if subject.source == "gguf-header":
+        raise ConfigError(
+            f"{backend} reads no GGUF files: give the model's catalog id or its config.json, or use llama.cpp"
+        )
+    if quantization not in formats_of(backend):
+        raise ConfigError(
+            f"{quantization} is not a format that {backend} loads; use {', '.join(formats_of(backend))}, "
+            "or llama.cpp for GGUF's"
+        )
+    if subject.checkpoint and quantization == subject.checkpoint.quantization:
+        return subject.checkpoint.weights
+    return engine_weights(subject.architecture, quantization)
 
 
 def recommend(
@@ -102,13 +154,34 @@ def recommend(
     machine: Machine | None = None,
     catalog: Catalog | None = None,
     limit: int = DEFAULT_LIMIT,
+    method: Method = "rules",
+    on_slow: Callable[[], None] | None = None,
 ) -> Recommendation:
-    """The best model for the requirements on the machine (None: this one), by rule and offline."""
+    """The best model for the requirements on the machine (None: this one), offline.
+
+    method: whether llama.cpp is asked for its own plan of the pick, as in `estimate`. on_slow: called when
+    that takes over a second.
+    """
     known = catalog or load_catalog()
     needs = requirements or Requirements()
     _log.info("catalog of %s, %d models; requirements: %s", known.date, len(known.models), needs)
-    shelf = Shelf(known.models, known.weights, known.quality, known.date)
-    result = recommend_on(shelf, needs, machine or detect(), limit=limit)
+    shelf = Shelf(known.models, known.weights, known.quality, known.date, known.compute)
+    machine = machine or detect()
+    prove = unproven if method == "rules" else _prover_of_options(needs, machine, method, on_slow)
+    result = recommend_on(shelf, needs, machine, limit=limit, prove=prove)
     for turned in result.rejected:
         _log.info("not %s: %s", turned.model, turned.reason)
     return result
+
+
+def _prover_of_options(
+    needs: Requirements, machine: Machine, method: Method, on_slow: Callable[[], None] | None
+) -> Callable[[Option], Proof]:
+    from advisor.oracle import Asked, prover
+
+    def prove(option: Option) -> Proof:
+        blueprint = partial(blueprint_by_rule(option.model.architecture), option.artifact.quantization)
+        asked = Asked(blueprint, option.settings, option.model.kind, needs.backend or "llama.cpp")
+        return prover(asked, machine, method, on_slow)(option.footprint, option.split, option.memory)
+
+    return prove

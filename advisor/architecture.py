@@ -65,6 +65,12 @@ class Layer(NamedTuple):
     has_experts: bool
     owns_cache: bool
     """Keeps keys and values of its own; False without attention, and where it reads an earlier layer's."""
+    index_dim: int = 0
+    """Width of the index's keys in a cache of their own; 0 where the layer has no index."""
+    compress_ratio: int = 0
+    """Tokens behind one entry of the layer's compressed cache; 0 where it has none."""
+    hashes_experts: bool = False
+    """Experts are chosen by the token itself, from a table."""
 
 
 class Moe(Value):
@@ -82,6 +88,10 @@ class Moe(Value):
     """Leading layers that have an ordinary feed-forward block of width `Architecture.n_ff`."""
     selection_bias: bool = False
     """One F32 bias an expert that steers the routing (DeepSeek V3's "noaux_tc")."""
+    n_latent: int = 0
+    """Width that tokens are projected to for the routed experts (Nemotron 3 Super); 0: the model's own."""
+    n_layers_hashed: int = 0
+    """Leading layers whose experts are chosen by the token itself, from a table (DeepSeek V4)."""
 
     @model_validator(mode="after")
     def _check(self) -> Moe:
@@ -102,10 +112,33 @@ class Mla(Value):
     v_head_dim: int = Field(gt=0)
 
 
+class Indexer(Value):
+    """Sparse attention (DeepSeek V3.2 and V4, GLM 5, MiniMax M3): small keys choose what is attended to."""
+
+    n_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+    """Width of a key, of which a token has one."""
+    top_k: int = Field(gt=0)
+    """Tokens, or blocks of them, that are chosen."""
+    in_layers: tuple[bool, ...] = ()
+    """Whether each layer has an index of its own, instead of none or an earlier layer's; empty: all have."""
+
+
+class CompressedAttention(Value):
+    """DeepSeek V4's attention: one K and V for all heads, and older tokens only as summaries of several."""
+
+    q_lora_rank: int = Field(gt=0)
+    o_lora_rank: int = Field(gt=0)
+    """Rank of the output projection in each of its groups."""
+    o_groups: int = Field(gt=0)
+    ratios: tuple[int, ...]
+    """Tokens behind one summary, layer by layer: 4 (chosen by an index), 128, or 0 for the window alone."""
+
+
 class Recurrent(Value):
     """The recurrent layers of a hybrid, with ggml's names for the dimensions."""
 
-    kind: Literal["mamba2", "delta_net", "short_conv"]
+    kind: Literal["mamba", "mamba2", "delta_net", "kda", "short_conv"]
     d_conv: int = Field(gt=0)
     """Length of the convolution; its state keeps d_conv - 1 columns."""
     d_inner: int = 0
@@ -113,6 +146,8 @@ class Recurrent(Value):
     n_groups: int = 0
     n_heads: int = 0
     """Heads of the state (ggml's time step rank)."""
+    has_norm: bool = True
+    """A norm over the inner width before the output projection (most Falcon-H1 models have none)."""
 
 
 class PerLayerEmbeddings(Value):
@@ -120,6 +155,10 @@ class PerLayerEmbeddings(Value):
 
     n_embd: int = Field(gt=0)
     """Width of one layer's slice."""
+    n_altup: int = 0
+    """Copies of the residual stream that Gemma 3n keeps (AltUp); 0 in Gemma 4."""
+    laurel_rank: int = 0
+    """Rank of Gemma 3n's learned residual (LAuReL)."""
 
 
 class Architecture(Value):
@@ -167,12 +206,18 @@ class Architecture(Value):
     """The output matrix is the token embedding."""
     qkv_bias: bool = False
     """Biases on Q, K and V where the family leaves it to the model."""
+    qk_norm: bool = False
+    """Norms over Q and K where the family leaves them to the model (Command R+)."""
     rope_factors: Literal["none", "llama3", "longrope", "proportional"] = "none"
     """Frequency tables stored in the file."""
     n_rot: int | None = None
     """Rotated dimensions of a head where only a part is."""
     moe: Moe | None = None
     mla: Mla | None = None
+    indexer: Indexer | None = None
+    compressed: CompressedAttention | None = None
+    n_hyper_connections: int = 0
+    """Copies of the residual stream that the layers mix anew (DeepSeek V4); 0: one plain stream."""
     recurrent: Recurrent | None = None
     per_layer_embeddings: PerLayerEmbeddings | None = None
     n_token_types: int = 0
@@ -181,6 +226,8 @@ class Architecture(Value):
     """Encoders: rows of the learned position embedding."""
     n_labels: int = 0
     """Rerankers: width of the classification head."""
+    n_deepstack_layers: int = 0
+    """Layers that take in features of the image beside the embeddings (Qwen 3 VL)."""
     n_mtp_layers: int = 0
     """Multi-token-prediction blocks in the file, which llama.cpp does not load unless asked to."""
 
@@ -208,15 +255,24 @@ class Architecture(Value):
             raise ValueError("recurrent: the pattern has recurrent layers, so give their dimensions")
         if self.moe is None and FeedForwardKind.EXPERTS in self.ffn_pattern:
             raise ValueError("moe: the pattern has layers of experts, so give their dimensions")
-        for name in ("n_heads_by_layer", "n_kv_heads_by_layer", "n_ff_by_layer"):
-            given = len(getattr(self, name))
-            if given not in (0, self.n_layers):
-                raise ValueError(f"{name}: {given} entries for {self.n_layers} layers")
+        for name, values in self._by_layer().items():
+            if len(values) not in (0, self.n_layers):
+                raise ValueError(f"{name}: {len(values)} entries for {self.n_layers} layers")
         if any(kind is FeedForwardKind.DENSE for kind in self.ffn_kinds()) and not (
             self.n_ff or self.n_ff_by_layer
         ):
             raise ValueError("n_ff: dense layers need the width of their feed-forward block")
         return self
+
+    def _by_layer(self) -> dict[str, tuple[int, ...]]:
+        """What is listed layer by layer."""
+        names = ("n_heads_by_layer", "n_kv_heads_by_layer", "n_ff_by_layer")
+        lists: dict[str, tuple[int, ...]] = {name: getattr(self, name) for name in names}
+        if self.indexer:
+            lists["indexer.in_layers"] = self.indexer.in_layers
+        if self.compressed:
+            lists["compressed.ratios"] = self.compressed.ratios
+        return lists
 
     @property
     def is_encoder(self) -> bool:
@@ -263,7 +319,15 @@ class Architecture(Value):
             n_ff=self._n_ff(i, ffn),
             has_experts=ffn is FeedForwardKind.EXPERTS,
             owns_cache=owns_cache,
+            index_dim=self._index_dim(i),
+            compress_ratio=self.compressed.ratios[i] if self.compressed else 0,
+            hashes_experts=self.moe is not None and i < self.moe.n_layers_hashed,
         )
+
+    def _index_dim(self, i: int) -> int:
+        if self.indexer is None or (self.indexer.in_layers and not self.indexer.in_layers[i]):
+            return 0
+        return self.indexer.head_dim
 
     @property
     def _keeps_dense(self) -> bool:
@@ -285,7 +349,7 @@ BERT_FAMILIES: Final = frozenset(
         *("modern-bert", "neo-bert", "eurobert"),
     }
 )
-"""Encoders without an output matrix; those beyond the first two have no rules, only their files."""
+"""Encoders without an output matrix."""
 ENCODER_FAMILIES: Final = BERT_FAMILIES | {"gemma-embedding"}
 """Architectures that llama.cpp runs with no cache at all."""
 DENSE_BESIDE_EXPERTS: Final = frozenset({"gemma4"})

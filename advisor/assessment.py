@@ -78,6 +78,8 @@ class MemoryEstimate(Value):
     margin_bytes: int
     total_bytes: int
     source: MemorySource
+    proven_by: str | None = None
+    """The engine whose own plan this is; None where the figures are by rule."""
 
     @model_validator(mode="after")
     def _consistent(self) -> MemoryEstimate:
@@ -155,6 +157,8 @@ class Placement(Value):
     """The same by GPU, in the machine's order (0: not used); empty where the engine divides them."""
     n_cpu_moe: int | None = None
     """Leading layers whose experts stay in host memory; None when no expert does."""
+    n_cpu_ffn: int | None = None
+    """Leading layers whose ordinary feed-forward block stays in host memory; None when none does."""
     tensor_parallel: int = Field(default=1, ge=1)
     pipeline_parallel: int = Field(default=1, ge=1)
     devices: tuple[str, ...] = ()

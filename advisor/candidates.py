@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from advisor.assessment import MemoryEstimate, SpeedEstimate
-from advisor.estimation import Workload, depth_within, prompt_within, speed_on
+from advisor.assessment import MemoryEstimate, Placement, SpeedEstimate
+from advisor.compiled import Compiled
+from advisor.errors import AdvisorError
+from advisor.estimation import Pace, Workload, depth_within, prompt_within, served_speed
 from advisor.hardware import Machine
+from advisor.limits import Change, Question, holds_anywhere, would_fit
 from advisor.memory import Footprint, Split, footprint_of
 from advisor.model import Artifact, Model, ModelKind
-from advisor.placement import estimate_memory, solve
+from advisor.placement import estimate_memory, placement_of, solve
 from advisor.plan import Rejection
+from advisor.serving.engines import ENGINES, serve
+from advisor.serving.formats import engine_weights
+from advisor.serving.plan import Served
+from advisor.serving.speed import as_split
 from advisor.settings import Settings
 from advisor.units import format_bytes
 from advisor.usecase import DEFAULT_N_CTX, Requirements, UseCase
@@ -40,6 +48,14 @@ class Option(NamedTuple):
     speed: SpeedEstimate
     ram_share: float
     """Part of the RAM left to models that it fills; the GPU's part counts where the memory is one pool."""
+    served: Served | None = None
+    """How an engine that divides the model itself does so; `split` is then only its speed's."""
+
+    def placement(self, machine: Machine) -> Placement:
+        """Where the model runs, in the words of a plan."""
+        if self.served is not None:
+            return self.served.placement(machine)
+        return placement_of(self.split, self.footprint, machine)
 
 
 class Turned(NamedTuple):
@@ -93,8 +109,11 @@ def _unmet_needs(model: Model, needs: Requirements) -> Iterator[str]:
 
 
 def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, ...] | Turned:
-    """The GGUF files worth trying, or why there are none."""
-    files = [a for a in model.artifacts if a.format == "gguf"]
+    """The files worth trying in the backend's format, or why there are none."""
+    served = requirements.backend in ENGINES
+    files = [a for a in model.artifacts if a.format == ("safetensors" if served else "gguf")]
+    if not files and served:
+        return Turned(f"has no checkpoint in the catalog that {requirements.backend} reads")
     if not files:
         return Turned("has no GGUF file, which llama.cpp and Ollama need")
     if requirements.quantization:
@@ -108,52 +127,109 @@ def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, .
     return tuple(files)
 
 
-_EIGHT_BITS_OR_MORE: Final = frozenset({"Q8_0", "F16", "BF16", "F32"})
+_EIGHT_BITS_OR_MORE: Final = frozenset({"Q8_0", "F16", "BF16", "F32", "FP8", "INT8"})
 
 
 def options(
-    model: Model, weights: Mapping[str, Weights], requirements: Requirements, machine: Machine
+    model: Model,
+    weights: Mapping[str, Weights],
+    requirements: Requirements,
+    machine: Machine,
+    compiled: Compiled = MappingProxyType({}),
 ) -> tuple[Option, ...] | Turned:
-    """The model's options on the machine, one a quantization that fits, or why there are none."""
+    """The model's options on the machine, one a quantization that fits, or why there are none.
+
+    compiled: compute buffers of the model under the settings that no requirement changes.
+    """
     if need := unmet_need(model, requirements):
         return Turned(need)
     files = quantizations(model, requirements)
     if isinstance(files, Turned):
         return files
     settings = settings_for(model, requirements)
+    if requirements.backend in ENGINES:
+        return _served_options(model, files, settings, requirements, machine)
+    known = compiled if settings == settings_for(model, Requirements()) else {}
+    any_quantization = footprint_of(model.architecture, weights[files[0].quantization], settings, known)
     found: list[Option] = []
     nearest: Turned | None = None
     for artifact in files:
         held = as_large_as(weights[artifact.quantization], artifact.bytes)
-        footprint = footprint_of(model.architecture, held, settings)
-        split = solve(footprint, machine)
+        footprint = any_quantization.with_weights(held)
+        pace = Pace(_workload(model, artifact, held, settings, requirements), machine)
+        split = solve(footprint, machine, pace.rate)
         if split is None:
             turned = too_large(footprint, machine, artifact.quantization)
             nearest = min((t for t in (nearest, turned) if t), key=lambda t: t.missing_bytes or 0)
             continue
-        option = _option(model, artifact, settings, footprint, split, requirements, machine)
-        if isinstance(option, Turned):
-            return option
-        found.append(option)
+        speed = pace.speed(split)
+        if speed is None:
+            return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
+        memory = estimate_memory(footprint, split, machine, "config-rules")
+        share = ram_share(memory, machine)
+        found.append(Option(model, artifact, settings, footprint, split, memory, speed, share))
     if not found:
         return nearest or Turned("has no quantization that can be estimated")
     return _fast_enough(found, requirements)
 
 
-def _option(
+def _served_options(
     model: Model,
-    artifact: Artifact,
+    files: Iterable[Artifact],
     settings: Settings,
-    footprint: Footprint,
-    split: Split,
     requirements: Requirements,
     machine: Machine,
-) -> Option | Turned:
-    """The option with its memory and speed, or why its speed cannot be told."""
-    workload = Workload(
+) -> tuple[Option, ...] | Turned:
+    """The options under an engine that divides the model over GPUs by itself."""
+    backend = requirements.backend or "vllm"
+    found: list[Option] = []
+    nearest: Turned | None = None
+    for artifact in files:
+        try:
+            held = engine_weights(model.architecture, artifact.quantization)
+            served = serve(
+                model.architecture, held, settings, machine, backend=backend, source="config-rules"
+            )
+        except AdvisorError as error:
+            return Turned(str(error), artifact.quantization)
+        if served.memory.fits is False:
+            turned = _too_large_for(served, artifact.quantization)
+            nearest = min((t for t in (nearest, turned) if t), key=lambda t: t.missing_bytes or 0)
+            continue
+        split = as_split(model.architecture, served.plan, machine)
+        workload = _workload(model, artifact, held, settings, requirements)
+        speed = served_speed(workload, served, machine)
+        if speed is None:
+            return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
+        footprint = footprint_of(model.architecture, held, settings)
+        share = ram_share(served.memory, machine)
+        found.append(Option(model, artifact, settings, footprint, split, served.memory, speed, share, served))
+    if not found:
+        return nearest or Turned("has no quantization that can be estimated")
+    return _fast_enough(found, requirements)
+
+
+def _too_large_for(served: Served, quantization: str) -> Turned:
+    """What the GPUs lack under the plan that comes closest."""
+    rows = [row for row in served.memory.devices if row.fits is False]
+    need = sum(row.total_bytes for row in rows)
+    room = sum(row.capacity_bytes or 0 for row in rows)
+    devices = " and ".join(dict.fromkeys(row.name for row in rows))
+    return Turned(
+        f"{DOES_NOT_FIT}{quantization} needs {format_bytes(need, digits=1)} on {devices}, which has "
+        f"{format_bytes(room, digits=1)} free for it",
+        quantization,
+        max(1, served.memory.missing_bytes),
+    )
+
+
+def _workload(
+    model: Model, artifact: Artifact, weights: Weights, settings: Settings, requirements: Requirements
+) -> Workload:
+    return Workload(
         name=model.id,
         architecture=model.architecture,
-        weights=footprint.weights,
+        weights=weights,
         quantization=artifact.quantization,
         settings=settings,
         n_params_active=model.n_params_active or model.n_params,
@@ -162,13 +238,32 @@ def _option(
         depth=depth_within(settings.n_ctx, requirements.depth),
         prompt_tokens=prompt_within(settings.n_ctx, requirements.prompt_tokens),
     )
-    speed = speed_on(workload, split, machine)
-    if speed is None:
-        return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
-    memory = estimate_memory(footprint, split, machine, "config-rules")
+
+
+def ram_share(memory: MemoryEstimate, machine: Machine) -> float:
+    """Part of the RAM left to models that is filled."""
     taken = sum(d.total_bytes for d in memory.devices if d.kind == "cpu" or machine.unified)
-    ram_share = taken / max(1, machine.host_capacity_bytes)
-    return Option(model, artifact, settings, footprint, split, memory, speed, ram_share)
+    return taken / max(1, machine.host_capacity_bytes)
+
+
+def lifts(
+    model: Model, weights: Mapping[str, Weights], requirements: Requirements, machine: Machine
+) -> tuple[Change, ...]:
+    """What would make the model fit in its smallest file, each change alone, cheapest first."""
+    files = quantizations(model, requirements)
+    if isinstance(files, Turned) or requirements.backend in ENGINES:
+        return ()
+    smallest = min(files, key=lambda file: weights[file.quantization].total_bytes)
+    held = as_large_as(weights[smallest.quantization], smallest.bytes)
+    question = Question(
+        architecture=model.architecture,
+        weights=held,
+        quantization=smallest.quantization,
+        settings=settings_for(model, requirements),
+        machine=machine,
+        weights_in=lambda name: held,  # no other file is smaller
+    )
+    return would_fit(question, holds_anywhere)
 
 
 def too_large(footprint: Footprint, machine: Machine, quantization: str) -> Turned:

@@ -18,10 +18,13 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from advisor.candidates import settings_for
+from advisor.compiled import Compiled, usual_buffers
 from advisor.errors import CatalogError, ConfigError, UnknownModelError
 from advisor.model import Artifact, Model
 from advisor.quality import QualityData
 from advisor.resources import CATALOG_DIR
+from advisor.usecase import Requirements
 from advisor.value import Value
 from advisor.weights import Weights, weights_by_rule
 from advisor.yaml_files import read_yaml
@@ -41,6 +44,8 @@ class Catalog(Value):
     """Sorted by id."""
     weights: Mapping[str, Mapping[str, Weights]]
     """By model id and GGUF quantization: what `weights_by_rule` gives, computed once."""
+    compute: Mapping[str, Compiled] = {}
+    """By model id: the compute buffers under the settings that no requirement changes, computed once."""
     quality: QualityData
 
     def get(self, name: str) -> Model:
@@ -97,6 +102,7 @@ def compile_catalog(folder: Path = CATALOG_DIR) -> Catalog:
         date=max((model.checked for model in models), default=date.min),
         models=tuple(models),
         weights={model.id: _weights(model) for model in models if _ggufs(model)},
+        compute={model.id: _compute(model) for model in models if _ggufs(model)},
         quality=_read_quality(folder / "quality.yaml"),
     )
 
@@ -108,8 +114,11 @@ def compiled_text(catalog: Catalog) -> str:
     weights = ",\n".join(
         f"{_compact(name)}: {_compact(sizes)}" for name, sizes in document["weights"].items()
     )
+    compute = ",\n".join(
+        f"{_compact(name)}: {_compact(buffers)}" for name, buffers in document["compute"].items()
+    )
     return (
-        f'{{"date": {_compact(document["date"])},\n"models": [\n{models}\n],\n'
+        f'{{"compute": {{\n{compute}\n}},\n"date": {_compact(document["date"])},\n"models": [\n{models}\n],\n'
         f'"quality": {_compact(document["quality"])},\n"weights": {{\n{weights}\n}}}}\n'
     )
 
@@ -130,6 +139,10 @@ def _ggufs(model: Model) -> list[Artifact]:
 def _weights(model: Model) -> dict[str, Weights]:
     quantizations = sorted({artifact.quantization for artifact in _ggufs(model)})
     return {q: weights_by_rule(model.architecture, q) for q in quantizations}
+
+
+def _compute(model: Model) -> dict[str, tuple[int, ...]]:
+    return usual_buffers(model.architecture, settings_for(model, Requirements()))
 
 
 def _read_models(path: Path) -> list[Model]:

@@ -4,12 +4,14 @@ AdvisorError                   what the user can act on: one line, exit status 1
 ├── CatalogError               a catalog file is wrong: names file, field and the fix
 ├── ConfigError                a config.json lacks or contradicts something, or its architecture is unknown
 ├── GgufError                  a .gguf file is broken, truncated or hostile
+├── SafetensorsError           a .safetensors file or its index is broken, truncated or hostile
 ├── HardwareError              a --hardware SPEC cannot be understood
 ├── ProbeError                 a device or runtime could not be read (a note in the machine, never a crash)
 ├── UnknownModelError          no catalog entry, alias or file of that name
 ├── PlanError                  a plan file is of another version, edited or broken
 ├── OutputError                a file exists, or cannot be written
 ├── DownloadError              the hub refused, is unreachable, or the disk is too small
+├── OracleError                llama.cpp cannot be asked for its plan, or refused to make one
 ├── SmokeTestError             the test could not be run at all (a failed test is a result, not an error)
 └── PriceError                 no such API model in the price list
 
@@ -36,6 +38,10 @@ class GgufError(AdvisorError):
     """A GGUF file is broken, truncated or hostile."""
 
 
+class SafetensorsError(AdvisorError):
+    """A safetensors file or its index is broken, truncated or hostile."""
+
+
 class HardwareError(AdvisorError):
     """A hardware specification cannot be understood."""
 
@@ -58,6 +64,10 @@ class OutputError(AdvisorError):
 
 class DownloadError(AdvisorError):
     """A file could not be fetched."""
+
+
+class OracleError(AdvisorError):
+    """llama.cpp planned nothing, or not what was asked."""
 
 
 class SmokeTestError(AdvisorError):

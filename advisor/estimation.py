@@ -7,10 +7,17 @@ from typing import Literal
 
 from advisor.architecture import Architecture
 from advisor.assessment import MemoryEstimate, MemorySource, Placement, SpeedEstimate
+from advisor.backends import llama_cpp, ollama
 from advisor.hardware import Machine
-from advisor.loads import device_loads
+from advisor.limits import Change, Limits
+from advisor.loads import Loads
 from advisor.memory import Footprint, Split, footprint_of
-from advisor.placement import estimate_memory, force, placement_of, solve
+from advisor.placement import Rate, estimate_memory, force, most_layers, placement_of, solve
+from advisor.proof import Prove, by_rule
+from advisor.serving.engines import ENGINES, serve
+from advisor.serving.formats import LESS_AND_LESS, engine_weights, formats_of
+from advisor.serving.plan import Pool, Served
+from advisor.serving.speed import engine_speed
 from advisor.settings import Settings
 from advisor.speed import estimate_speed
 from advisor.usecase import DEFAULT_PROMPT_TOKENS, Backend, KvType
@@ -33,6 +40,12 @@ class Estimate(Value):
     speed: SpeedEstimate | None
     """None where it does not fit, or a device's bandwidth is unknown."""
     fits: bool | None
+    would_fit: tuple[Change, ...] = ()
+    """Where it does not fit: what would make it, each alone, cheapest first."""
+    limits: Limits | None = None
+    """None unless asked for."""
+    pool: Pool | None = None
+    """What an engine reserves beyond the need; None for engines that take memory as it is needed."""
     assumptions: tuple[str, ...] = ()
 
 
@@ -50,6 +63,8 @@ class Workload(Value):
     depth: int
     """Tokens in the cache where decode speed is stated."""
     prompt_tokens: int
+    notes: tuple[str, ...] = ()
+    """Where the model's figures came from, where that is worth saying."""
 
 
 def depth_within(n_ctx: int, asked: int | None) -> int:
@@ -62,12 +77,20 @@ def prompt_within(n_ctx: int, asked: int | None) -> int:
     return min(n_ctx, asked or max(1, min(DEFAULT_PROMPT_TOKENS, n_ctx // 2)))
 
 
-def estimate_on(workload: Workload, machine: Machine, n_gpu_layers: int | None = None) -> Estimate:
-    """Memory, speed and verdict; `n_gpu_layers` None lets the placement be solved."""
+def estimate_on(
+    workload: Workload, machine: Machine, n_gpu_layers: int | None = None, prove: Prove = by_rule
+) -> Estimate:
+    """Memory, speed and verdict; `n_gpu_layers` None lets the placement be solved.
+
+    prove: holds llama.cpp's placement against llama.cpp itself.
+    """
+    if workload.backend in ENGINES:
+        return _estimate_engine(workload, machine)
     arch, settings = workload.architecture, workload.settings
     footprint = footprint_of(arch, workload.weights, settings)
-    split = _split(footprint, machine, n_gpu_layers)
-    memory = estimate_memory(footprint, split, machine, workload.source)
+    pace = Pace(workload, machine)
+    split = _split(footprint, machine, n_gpu_layers, pace.rate)
+    memory, notes = prove(footprint, split, estimate_memory(footprint, split, machine, workload.source))
     return Estimate(
         model=workload.name,
         quantization=workload.quantization,
@@ -77,54 +100,129 @@ def estimate_on(workload: Workload, machine: Machine, n_gpu_layers: int | None =
         kv_type=settings.kv_type,
         placement=placement_of(split, footprint, machine),
         memory=memory,
-        speed=speed_on(workload, split, machine) if memory.fits is not False else None,
+        speed=pace.speed(split) if memory.fits is not False else None,
         fits=memory.fits,
-        assumptions=tuple(_assumptions(workload, machine)),
+        assumptions=(*_assumptions(workload, machine), *notes),
     )
 
 
-def _split(footprint: Footprint, machine: Machine, n_gpu_layers: int | None) -> Split:
+def _estimate_engine(workload: Workload, machine: Machine) -> Estimate:
+    """The same for an engine that serves checkpoints of the hub, which divides the model by itself."""
+    arch, settings, weights = workload.architecture, workload.settings, workload.weights
+    served = serve(arch, weights, settings, machine, backend=workload.backend, source=workload.source)
+    fits = served.memory.fits
+    return Estimate(
+        model=workload.name,
+        quantization=workload.quantization,
+        backend=workload.backend,
+        n_ctx=settings.n_ctx,
+        n_seqs=settings.n_seqs,
+        kv_type=settings.kv_type,
+        placement=served.placement(machine),
+        memory=served.memory,
+        speed=None if fits is False else served_speed(workload, served, machine),
+        fits=fits,
+        pool=served.pool,
+        assumptions=(
+            *_assumptions(workload, machine),
+            *served.notes,
+            *(() if fits is not False else _smaller_formats(workload, machine)),
+        ),
+    )
+
+
+def _smaller_formats(workload: Workload, machine: Machine) -> Iterator[str]:
+    """The least lossy smaller format in which the workload would fit, if there is one."""
+    arch, settings, own = workload.architecture, workload.settings, workload.weights.total_bytes
+    for quantization in (name for name in LESS_AND_LESS if name in formats_of(workload.backend)):
+        weights = engine_weights(arch, quantization)
+        if weights.total_bytes >= own:
+            continue
+        served = serve(arch, weights, settings, machine, backend=workload.backend, source=workload.source)
+        if served.memory.fits:
+            yield f"a checkpoint in {quantization} would fit (--quant {quantization})"
+            return
+
+
+def served_speed(workload: Workload, served: Served, machine: Machine) -> SpeedEstimate | None:
+    """How fast an engine serves the workload; None where its rates or a bandwidth are not known."""
+    return engine_speed(
+        workload.architecture,
+        workload.weights,
+        workload.settings,
+        served.plan,
+        machine,
+        backend=workload.backend,
+        quantization=workload.quantization,
+        n_params_active=workload.n_params_active,
+        depth=workload.depth,
+        prompt_tokens=workload.prompt_tokens,
+    )
+
+
+def _split(footprint: Footprint, machine: Machine, n_gpu_layers: int | None, rate: Rate) -> Split:
     """The placement asked for, the one that fits, or the one that shows best what is missing."""
     if not machine.gpus:
         return Split()
     if n_gpu_layers is not None:
         return force(footprint, machine, n_gpu_layers)
-    return solve(footprint, machine) or force(footprint, machine, footprint.n_layers + 1)
+    return solve(footprint, machine, rate) or most_layers(footprint, machine)
 
 
-def speed_on(workload: Workload, split: Split, machine: Machine) -> SpeedEstimate | None:
-    """How fast the workload runs under that split; None when a bandwidth is unknown."""
-    loads = device_loads(
-        workload.architecture,
-        workload.weights,
-        workload.settings,
-        split,
-        machine,
-        depth=workload.depth,
-        n_params_active=workload.n_params_active,
-    )
-    moe = workload.architecture.moe
-    return estimate_speed(
-        loads,
-        backend=workload.backend,
-        quantization=workload.quantization,
-        n_seqs=workload.settings.n_seqs,
-        depth=workload.depth,
-        prompt_tokens=workload.prompt_tokens,
-        n_experts=moe.n_experts if moe else 0,
-        n_experts_used=moe.n_experts_used if moe else 0,
-    )
+class Pace:
+    """How fast a workload runs on a machine, split by split; what was asked once is kept."""
+
+    def __init__(self, workload: Workload, machine: Machine) -> None:
+        self._workload = workload
+        self._known: dict[Split, SpeedEstimate | None] = {}
+        self._loads = Loads(
+            workload.architecture,
+            workload.weights,
+            workload.settings,
+            machine,
+            depth=workload.depth,
+            n_params_active=workload.n_params_active,
+        )
+
+    def speed(self, split: Split) -> SpeedEstimate | None:
+        """The estimate under a split; None when a bandwidth is unknown."""
+        if split not in self._known:
+            self._known[split] = self._estimate(split)
+        return self._known[split]
+
+    def rate(self, split: Split) -> float | None:
+        """Tokens/s that a sequence gets under a split, for the solver."""
+        speed = self.speed(split)
+        return speed.decode_tokens_per_s if speed else None
+
+    def _estimate(self, split: Split) -> SpeedEstimate | None:
+        workload, moe = self._workload, self._workload.architecture.moe
+        return estimate_speed(
+            self._loads.under(split),
+            backend=workload.backend,
+            quantization=workload.quantization,
+            n_seqs=workload.settings.n_seqs,
+            depth=workload.depth,
+            prompt_tokens=workload.prompt_tokens,
+            n_experts=moe.n_experts if moe else 0,
+            n_experts_used=moe.n_experts_used if moe else 0,
+        )
 
 
 def _assumptions(workload: Workload, machine: Machine) -> Iterator[str]:
     arch, settings = workload.architecture, workload.settings
     yield from machine.assumptions
+    yield from workload.notes
     if settings.n_ctx > arch.n_ctx_train:
         yield (
             f"{settings.n_ctx:,} tokens per sequence are more than the {arch.n_ctx_train:,} "
             "that the model was trained for"
         )
-    if settings.n_outputs_max is None:
-        yield "logits reserved for one row a sequence, as llama-server does"
+    if workload.backend == "ollama":
+        yield from ollama.notes(arch, settings, machine)
+    if workload.backend in ("llama.cpp", "ollama"):
+        yield from llama_cpp.notes(settings)
+        if llama_cpp.has_unlike_gpus(machine):
+            yield f"GPUs numbered by their slots: start llama.cpp with {'='.join(llama_cpp.GPU_ORDER)}"
     if arch.n_mtp_layers:
         yield f"{arch.n_mtp_layers} multi-token-prediction block(s) in the file are not loaded"

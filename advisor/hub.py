@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from advisor.assessment import ArtifactChoice
 from advisor.errors import DownloadError
+from advisor.hub_errors import hub_errors
 from advisor.units import MIB, format_bytes
 
 DISK_RESERVE_BYTES: Final = 512 * MIB
@@ -36,7 +34,7 @@ def download(artifact: ArtifactChoice, *, progress: Progress | None = None) -> t
     present = cached(artifact)
     if None not in present:
         return tuple(path for path in present if path)
-    with _hub_errors(artifact.repo):
+    with hub_errors(artifact.repo, ELSEWHERE):
         return _fetch(artifact, present, progress)
 
 
@@ -44,7 +42,7 @@ def cached(artifact: ArtifactChoice) -> tuple[Path | None, ...]:
     """Where each file lies in the cache; None for what is not there. Touches no network."""
     from huggingface_hub import try_to_load_from_cache
 
-    with _hub_errors(artifact.repo):
+    with hub_errors(artifact.repo, ELSEWHERE):
         found = [try_to_load_from_cache(artifact.repo, name) for name in artifact.files]
     return tuple(Path(path) if isinstance(path, str) else None for path in found)
 
@@ -117,78 +115,3 @@ def _bar(size: int, progress: Progress | None) -> type[Any]:
         update_transfer = set_transfer_postfix_str = set_postfix_str = refresh = close = ignore
 
     return Bar
-
-
-@contextmanager
-def _hub_errors(repo: str) -> Iterator[None]:
-    """Turn what the hub's library raises into one line; its own log of retries is held back meanwhile."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    except DownloadError:
-        raise
-    except Exception as error:  # versions of the library differ in the HTTP errors that they let through
-        raise DownloadError(_explain(error, repo)) from error
-    finally:
-        logger.setLevel(level)
-
-
-def _explain(error: Exception, repo: str) -> str:
-    chain = list(_chain(error))
-    names = " ".join(type(link).__name__ for link in chain)
-    codes = [code for link in chain if (code := _status(link)) is not None]
-    if codes:
-        return _refusal(codes[0], names, repo)
-    numbers = {link.errno for link in chain if isinstance(link, OSError)}
-    if errno.ENOSPC in numbers:
-        return "the disk became full during the download: free some space, or set HF_HOME to another disk"
-    if numbers & {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"the hub's cache cannot be written ({error}): set HF_HOME to a folder of yours"
-    if "Timeout" in names or "Connect" in names or "ProxyError" in names:
-        why = "no answer in time" if "Timeout" in names else "no connection"
-        return f"{_endpoint()} cannot be reached ({why}): check network, proxy and HF_ENDPOINT, {ELSEWHERE}"
-    if "Protocol" in names or "ReadError" in names or "Consistency check" in str(error):
-        return f"the download from {repo} broke off again and again: run it once more, {ELSEWHERE}"
-    what = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{repo} could not be downloaded ({what}): try again, {ELSEWHERE}"
-
-
-def _refusal(code: int, names: str, repo: str) -> str:
-    """Explain a status of the hub's; `names` are the classes of the library's errors."""
-    page = f"{_endpoint()}/{repo}"
-    if "GatedRepo" in names:
-        return (
-            f"{repo} is gated: accept its licence at {page}, and set HF_TOKEN to a token of that account,"
-            f" {ELSEWHERE}"
-        )
-    if "EntryNotFound" in names:
-        return f"a file that the plan names is not in {repo}: it was renamed or removed; {ELSEWHERE}"
-    if "RepositoryNotFound" in names or code == 404:
-        return f"there is no repository {repo}, or only some may see it: check it, set HF_TOKEN, {ELSEWHERE}"
-    meanings = {
-        401: "the hub wants a valid token (401): set HF_TOKEN, or unset one that is no longer valid",
-        403: f"access to {repo} is forbidden (403): ask for it at {page}, and set HF_TOKEN",
-        429: "the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit",
-    }
-    return meanings.get(code, f"the hub answered with status {code}: try again later") + f", {ELSEWHERE}"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
-
-
-def _status(error: BaseException) -> int | None:
-    code = getattr(getattr(error, "response", None), "status_code", None)
-    return code if isinstance(code, int) else None
-
-
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return constants.ENDPOINT

@@ -52,7 +52,7 @@ def kv_cache_bytes(log: str) -> int | None:
 
 def _whole_rows(mib: float, n_rows: int, kv_type: str) -> int:
     unit = n_rows * _KV_BLOCK_BYTES.get(kv_type, 1)
-    return round(mib * MIB / unit) * unit
+    return round(mib * MIB / unit) * unit if unit else 0  # a kind of cache may have no layers
 
 
 def layers(log: str) -> tuple[LayerCount, ...]:

@@ -34,6 +34,8 @@ _POOLING_RANK: Final = 4
 """LLAMA_POOLING_TYPE_RANK: a reranker's score."""
 _EXPERTS: Final = r"blk\.{layer}\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 """Names of a layer's routed experts, as a pattern of llama.cpp's."""
+_FEED_FORWARD: Final = r"blk\.{layer}\.ffn_(up|down|gate)\.weight"
+"""The same of its ordinary feed-forward block."""
 
 
 _DEBUG: Final = 1
@@ -105,17 +107,28 @@ class Session:
         params.use_extra_bufts = trial.repack
         if plan:
             params.no_alloc, params.load_mode = True, api.LLAMA_LOAD_MODE_NONE
-        if trial.n_cpu_moe:
-            overrides = self._keep(self._expert_overrides())
+        if trial.n_cpu_moe or trial.n_cpu_ffn:
+            overrides = self._keep(self._overrides())
             params.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p)
-        if len(trial.gpu_layers) > 1:
-            params.tensor_split = self._keep((ctypes.c_float * api.llama_max_devices())(*trial.gpu_layers))
+        self._choose_gpus(params)
         return params
 
-    def _expert_overrides(self) -> Any:
+    def _choose_gpus(self, params: Any) -> None:
+        """As the server is told by `backends.llama_cpp.layer_args`: unused GPUs are not even opened."""
+        api, trial = self.api, self.trial
+        used = [i for i, n in enumerate(trial.gpu_layers) if n]
+        if not trial.uses_gpu:  # else a GPU would lend itself for large batches, and get a buffer for it
+            params.devices = ctypes.cast(self._keep((ctypes.c_void_p * 1)()), ctypes.c_void_p)
+        elif len(trial.gpu_layers) > len(used) == 1:
+            params.split_mode, params.main_gpu = api.LLAMA_SPLIT_MODE_NONE, used[0]
+        elif len(used) > 1:
+            params.tensor_split = self._keep((ctypes.c_float * api.llama_max_devices())(*trial.gpu_layers))
+
+    def _overrides(self) -> Any:
         host = llama_library.cpu_buffer_type()
-        names = [_EXPERTS.format(layer=layer).encode() for layer in range(self.trial.n_cpu_moe)]
-        rows = [_BufferOverride(name, host) for name in names]
+        names = [_EXPERTS.format(layer=layer) for layer in range(self.trial.n_cpu_moe)]
+        names += (_FEED_FORWARD.format(layer=layer) for layer in range(self.trial.n_cpu_ffn))
+        rows = [_BufferOverride(name.encode(), host) for name in names]
         return (_BufferOverride * (len(rows) + 1))(*rows)  # the last one stays null: the end
 
     def _context_params(self) -> Any:
@@ -131,7 +144,7 @@ class Session:
         )
         params.flash_attn_type = flash
         params.kv_unified, params.swa_full = settings.kv_unified, settings.swa_full
-        params.embeddings = settings.embeddings
+        params.embeddings, params.offload_kqv = settings.embeddings, settings.kv_offload
         if trial.kind is ModelKind.RERANK:
             params.pooling_type = _POOLING_RANK
         params.n_threads = params.n_threads_batch = trial.n_threads or _cores()

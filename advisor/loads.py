@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.backends.devices import threads
-from advisor.hardware import Machine
-from advisor.memory import Share, Split, kv_token_bytes, recurrent_bytes, shares
+from advisor.caches import kv_token_bytes, recurrent_bytes
+from advisor.hardware import Gpu, Machine
+from advisor.memory import Share, Split, shares
 from advisor.placement import HOST_NAME
 from advisor.settings import Settings
 from advisor.speed import DeviceLoad
@@ -15,59 +16,67 @@ from advisor.value import Value
 from advisor.weights import Weights
 
 
-def device_loads(
-    arch: Architecture,
-    weights: Weights,
-    settings: Settings,
-    split: Split,
-    machine: Machine,
-    *,
-    depth: int,
-    n_params_active: int,
-) -> tuple[DeviceLoad, ...]:
-    """The loads of the devices that do any work, GPUs first.
+class Loads:
+    """The loads that a model puts on a machine's devices, split by split.
 
     depth: tokens already in a sequence's cache. n_params_active: parameters a token passes through, looked-up
     embeddings included.
     """
-    on_gpus, on_host = shares(split, arch.n_layers)
-    model = _Reads(arch, weights, settings, depth)
-    everything = model.part(Share(first=0, stop=arch.n_layers, has_output=True), range(arch.n_layers))
-    multiplied = n_params_active - looked_up_params(arch)
-    loads = []
-    for gpu, share in zip(machine.gpus, on_gpus, strict=False):
-        if share is None:
-            continue
-        part = model.part(share, [i for i in range(share.first, share.stop) if i >= split.n_cpu_moe])
-        loads.append(
-            DeviceLoad(
-                name=gpu.name,
-                kind="gpu",
-                vendor=gpu.vendor,
-                unified=gpu.unified,
-                bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s,
-                fp16_flops=gpu.fp16_flops,
-                compute_capability=gpu.compute_capability,
-                n_params_active=part.share_of(everything, multiplied),
-                **part.model_dump(),
-            )
+
+    def __init__(
+        self,
+        arch: Architecture,
+        weights: Weights,
+        settings: Settings,
+        machine: Machine,
+        *,
+        depth: int,
+        n_params_active: int,
+    ) -> None:
+        self._machine, self._n_layers = machine, arch.n_layers
+        self._model = _Reads(arch, weights, settings, depth)
+        everything = Share(first=0, stop=arch.n_layers, has_output=True)
+        self._whole = self._model.on_host(everything, Split())
+        self._multiplied = n_params_active - looked_up_params(arch)
+
+    def under(self, split: Split) -> tuple[DeviceLoad, ...]:
+        """The loads of the devices that do any work, GPUs first."""
+        on_gpus, on_host = shares(split, self._n_layers)
+        loads = [
+            self._on_gpu(gpu, self._model.on_gpu(share, split))
+            for gpu, share in zip(self._machine.gpus, on_gpus, strict=False)
+            if share is not None
+        ]
+        part = self._model.on_host(on_host, split)
+        if part.weight_bytes or part.kv_bytes:
+            loads.append(self._on_host(part))
+        return tuple(loads)
+
+    def _on_gpu(self, gpu: Gpu, part: _Part) -> DeviceLoad:
+        return DeviceLoad(
+            name=gpu.name,
+            kind="gpu",
+            vendor=gpu.vendor,
+            unified=gpu.unified,
+            bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s,
+            fp16_flops=gpu.fp16_flops,
+            compute_capability=gpu.compute_capability,
+            n_params_active=part.share_of(self._whole, self._multiplied),
+            **part.model_dump(),
         )
-    part = model.part(on_host, list(_host_expert_layers(arch, on_host, split)))
-    if part.weight_bytes:
-        host = machine.host
-        loads.append(
-            DeviceLoad(
-                name=HOST_NAME,
-                kind="cpu",
-                unified=machine.unified,
-                bandwidth_bytes_per_s=host.memory.bandwidth_bytes_per_s,
-                physical_cores=threads(machine),
-                features=host.cpu.features,
-                n_params_active=part.share_of(everything, multiplied),
-                **part.model_dump(),
-            )
+
+    def _on_host(self, part: _Part) -> DeviceLoad:
+        host = self._machine.host
+        return DeviceLoad(
+            name=HOST_NAME,
+            kind="cpu",
+            unified=self._machine.unified,
+            bandwidth_bytes_per_s=host.memory.bandwidth_bytes_per_s,
+            physical_cores=threads(self._machine),
+            features=host.cpu.features,
+            n_params_active=part.share_of(self._whole, self._multiplied),
+            **part.model_dump(),
         )
-    return tuple(loads)
 
 
 def looked_up_params(arch: Architecture) -> int:
@@ -75,11 +84,6 @@ def looked_up_params(arch: Architecture) -> int:
     embedding = 0 if arch.tied_embeddings else arch.n_vocab * arch.n_embd
     per_layer = arch.per_layer_embeddings.n_embd * arch.n_layers if arch.per_layer_embeddings else 0
     return embedding + per_layer * arch.n_vocab
-
-
-def _host_expert_layers(arch: Architecture, on_host: Share, split: Split) -> Iterator[int]:
-    """Layers whose experts the host runs: its own, and those kept off the GPUs."""
-    yield from range(min(max(on_host.stop, split.n_cpu_moe), arch.n_layers))
 
 
 class _Part(Value):
@@ -101,16 +105,35 @@ class _Reads:
     """Bytes that one step of one sequence reads, by part of the model."""
 
     def __init__(self, arch: Architecture, weights: Weights, settings: Settings, depth: int) -> None:
-        self._weights = weights
+        self._weights, self._kv_offload = weights, settings.kv_offload
         self._active = arch.moe.n_experts_used / arch.moe.n_experts if arch.moe else 0.0
         one = settings.model_copy(update={"n_seqs": 1})
         self._states = recurrent_bytes(arch, one)
-        self._caches = [_cache_bytes(arch, layer, settings, depth) for layer in arch.layers]
+        of_kind = {layer: _cache_bytes(arch, layer, settings, depth) for layer in set(arch.layers)}
+        self._caches = [of_kind[layer] for layer in arch.layers]
 
-    def part(self, share: Share, expert_layers: range | list[int]) -> _Part:
-        """A share's own layers, and the experts of `expert_layers`."""
+    def on_gpu(self, share: Share, split: Split) -> _Part:
+        """A GPU's layers, without the blocks that stay on the host."""
+        layers = range(share.first, share.stop)
+        left = sum(self._weights.ffn_bytes(i) for i in layers if i < split.n_cpu_ffn)
+        cached = layers if self._kv_offload else range(0)
+        return self._part(share, layers, [i for i in layers if i >= split.n_cpu_moe], cached, -left)
+
+    def on_host(self, share: Share, split: Split) -> _Part:
+        """The host's own layers, and the blocks that are kept off the GPUs."""
+        n_layers = len(self._caches)
+        experts = range(min(max(share.stop, split.n_cpu_moe), n_layers))
+        kept = range(share.stop, min(split.n_cpu_ffn, n_layers))
+        cached = range(share.stop if self._kv_offload else n_layers)
+        layers = range(max(len(cached), len(experts), kept.stop))
+        return self._part(share, layers, experts, cached, sum(self._weights.ffn_bytes(i) for i in kept))
+
+    def _part(
+        self, share: Share, layers: range, expert_layers: Sequence[int], cached: range, ffn_bytes: int
+    ) -> _Part:
+        """A share's own layers and so many bytes more, run in `layers`: experts and caches are of theirs."""
         held = sum(self._weights.expert_bytes(i) for i in expert_layers)
-        common = sum(self._weights.layers[share.first : share.stop])
+        common = sum(self._weights.layers[share.first : share.stop]) + ffn_bytes
         if share.has_output:
             # A tied output matrix is the token embedding, read as a whole for every token.
             common += self._weights.output_bytes + self._weights.tied_bytes
@@ -118,9 +141,9 @@ class _Reads:
             weight_bytes=common + int(held * self._active),
             shared_bytes=common,
             expert_bytes_total=held,
-            kv_bytes=sum(self._caches[share.first : share.stop]),
-            recurrent_bytes=sum(self._states[share.first : share.stop]),
-            n_layers=len({*range(share.first, share.stop), *expert_layers}),
+            kv_bytes=sum(self._caches[i] for i in cached),
+            recurrent_bytes=sum(self._states[i] for i in cached),
+            n_layers=len(layers),
         )
 
 

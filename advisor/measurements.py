@@ -31,6 +31,8 @@ class Trial(Value):
     """The same by GPU; empty where llama.cpp divides them."""
     n_cpu_moe: int = 0
     """Leading layers whose experts stay in host memory."""
+    n_cpu_ffn: int = 0
+    """Leading layers whose ordinary feed-forward block stays in host memory."""
     n_threads: int | None = None
     """None: the physical cores."""
     repack: bool = True
@@ -47,6 +49,10 @@ class Trial(Value):
     def uses_gpu(self) -> bool:
         """Whether any layer is meant to run on a GPU."""
         return self.n_gpu_layers != 0
+
+    def in_ram(self) -> Trial:
+        """The same without GPUs."""
+        return self.model_copy(update={"n_gpu_layers": 0, "gpu_layers": (), "n_cpu_moe": 0, "n_cpu_ffn": 0})
 
 
 class LibraryDevice(Value):

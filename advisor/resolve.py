@@ -1,23 +1,29 @@
-"""MODEL on the command line: a catalog id or alias, a .gguf file, a config.json or its folder."""
+"""MODEL on the command line: a catalog id or alias, a .gguf file, a config.json, a folder, or a hub id."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from advisor.architecture import Architecture
 from advisor.assessment import MemorySource
-from advisor.errors import ConfigError, UnknownModelError
+from advisor.errors import ConfigError, SafetensorsError, UnknownModelError
+from advisor.folders import Folder, LocalFolder, naming
 from advisor.hf_config import architecture_of
 from advisor.model import ModelKind
 from advisor.tensors import tensors
+from advisor.units import format_bytes
 from advisor.weights import Weights, weights_by_rule, weights_of
 
 if TYPE_CHECKING:
     from advisor.catalog import Catalog
+    from advisor.gguf import GgufHeader
+    from advisor.gguf.sparse import Blueprint
+    from advisor.hub_models import HubModel, HubName
+    from advisor.safetensors import SafetensorsHeader
 
 DEFAULT_QUANTIZATION: Final = "Q4_K_M"
 """What most published files are, and the smallest that keeps a model's quality nearly whole."""
@@ -25,6 +31,17 @@ DEFAULT_ENCODER_QUANTIZATION: Final = "Q8_0"
 """Encoders are small, and their vectors suffer more."""
 MAX_CONFIG_BYTES: Final = 16 << 20
 """Real configs reach 3 MB (per-tensor quantization lists); anything far larger is not one."""
+
+
+class Checkpoint(NamedTuple):
+    """The safetensors of a model, by their own headers."""
+
+    quantization: str
+    weights: Weights
+    tower_bytes: int
+    """Vision and audio towers, which `weights` leaves out."""
+    data_bytes: int
+    """All tensors."""
 
 
 class Subject(NamedTuple):
@@ -39,28 +56,56 @@ class Subject(NamedTuple):
     n_params: int
     n_params_active: int
     source: MemorySource
+    blueprint: Callable[[str], Blueprint]
+    """The file that llama.cpp can plan with, in a quantization; raises as `weights` does."""
     notes: tuple[str, ...] = ()
+    """What is to be said of where it came from."""
+    checkpoint: Checkpoint | None = None
+    """The files that there are for engines other than llama.cpp; None where none were read."""
 
 
-def resolve_model(name: str, load_catalog: Callable[[], Catalog]) -> Subject:
-    """What `name` means; an existing file or folder wins over the catalog.
+def resolve_model(
+    name: str, load_catalog: Callable[[], Catalog], *, quantization: str | None = None, fetch: bool = False
+) -> Subject:
+    """What `name` means; an existing file or folder wins over the catalog, the catalog over the hub.
 
+    quantization: which of several files is meant. fetch: a hub id that is in no catalog may be read from the
+    hub; without, only what was read or downloaded before is known.
     Raises `UnknownModelError` with the nearest names, or the error of the file that was read.
     """
     path = Path(name)
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise UnknownModelError(f"no file {name}: give the path of an existing .gguf, or a catalog id")
+    if path.is_dir() and ((path / "config.json").is_file() or any(path.glob("*.gguf"))):
+        return _from_folder(path, quantization)
+    if path.is_file() and path.suffix == ".gguf":
         return _from_gguf(path)
-    if path.is_dir() and (path / "config.json").is_file():
-        return _from_config(path / "config.json")
-    if path.suffix == ".json":
-        if not path.is_file():
-            raise UnknownModelError(
-                f"no file {name}: give the path of an existing config.json, or a catalog id"
-            )
-        return _from_config(path)
-    return _from_catalog(name, load_catalog())
+    if path.is_file() and path.suffix == ".json":
+        return _of_config(path.parent.name or path.stem, _read_config(path))
+    return _from_name(name, load_catalog, quantization, fetch=fetch)
+
+
+def _from_name(
+    name: str, load_catalog: Callable[[], Catalog], quantization: str | None, *, fetch: bool
+) -> Subject:
+    from advisor.hub_models import fetch as fetch_model
+    from advisor.hub_models import hub_name, recall
+
+    on_hub = hub_name(name, quantization)
+    if name.endswith(".json") or (name.endswith(".gguf") and not on_hub):
+        raise UnknownModelError(
+            f"no file {name}: give the path of an existing .gguf or config.json, or a catalog id"
+        )
+    try:
+        return _from_catalog(name, load_catalog())
+    except UnknownModelError as error:
+        if Path(name).is_dir():
+            raise UnknownModelError(f"the folder {name} holds neither a config.json nor a .gguf") from error
+        if on_hub is None:
+            raise
+        model = fetch_model(on_hub) if fetch else recall(on_hub)
+        if model is None:
+            what = f"no file {name}" if on_hub.file else str(error)
+            raise UnknownModelError(f"{what}; if it is on the hub, --fetch reads its header") from error
+    return _from_hub(on_hub, model)
 
 
 def _from_catalog(name: str, catalog: Catalog) -> Subject:
@@ -81,7 +126,19 @@ def _from_catalog(name: str, catalog: Catalog) -> Subject:
         n_params=model.n_params,
         n_params_active=model.n_params_active or model.n_params,
         source="config-rules",
+        blueprint=blueprint_by_rule(model.architecture),
     )
+
+
+def blueprint_by_rule(arch: Architecture) -> Callable[[str], Blueprint]:
+    """The file that the rules describe, by quantization; made when it is asked for."""
+
+    def blueprint(quantization: str) -> Blueprint:
+        from advisor.gguf import sparse
+
+        return sparse.blueprint_by_rule(arch, quantization)
+
+    return blueprint
 
 
 def _default(arch: Architecture) -> str:
@@ -90,32 +147,109 @@ def _default(arch: Architecture) -> str:
     return DEFAULT_ENCODER_QUANTIZATION if arch.is_encoder else DEFAULT_QUANTIZATION
 
 
-def _from_config(path: Path) -> Subject:
-    arch = architecture_of(_read_config(path))
-    n_params, active = _count_parameters(((row.name, row.shape) for row in tensors(arch)), arch)
+def _of_config(
+    name: str,
+    config: Mapping[str, Any],
+    tensors_header: SafetensorsHeader | None = None,
+    quantization: str | None = None,
+) -> Subject:
+    """A model by its config.json, and the sizes of its safetensors where they are known."""
+    arch = architecture_of(config)
+    rows = [(row.name, row.shape) for row in tensors(arch)]
+    n_params, active = _count_parameters(rows, arch)
+    checkpoint = _checkpoint(arch, tensors_header, config) if tensors_header else None
     return Subject(
-        name=path.parent.name or path.stem,
+        name=name,
         architecture=arch,
         kind=ModelKind.EMBEDDING if arch.is_encoder else ModelKind.CHAT,
-        default_quantization=_default(arch),
+        default_quantization=quantization or _default(arch),
         weights=lambda quantization: weights_by_rule(arch, quantization),
         n_params=n_params,
         n_params_active=active,
         source="config-rules",
+        blueprint=blueprint_by_rule(arch),
+        checkpoint=checkpoint,
+        notes=(_told(checkpoint),) if checkpoint else (),
     )
 
 
+def _checkpoint(arch: Architecture, header: SafetensorsHeader, config: Mapping[str, Any]) -> Checkpoint:
+    from advisor.safetensors import safetensors_weights, stored_format, tower_bytes
+
+    return Checkpoint(
+        stored_format(header, config),
+        safetensors_weights(arch, header),
+        tower_bytes(header),
+        header.data_bytes,
+    )
+
+
+def _told(checkpoint: Checkpoint) -> str:
+    towers = format_bytes(checkpoint.tower_bytes)
+    apart = f", {towers} of them for images or sound" if checkpoint.tower_bytes else ""
+    return (
+        f"the safetensors hold {format_bytes(checkpoint.data_bytes)} in {checkpoint.quantization}{apart} "
+        "(read from their headers); what is converted to GGUF follows llama.cpp's rules"
+    )
+
+
+def _from_folder(path: Path, quantization: str | None) -> Subject:
+    """A folder with a config.json, and the safetensors where there are any, or with one GGUF model."""
+    if (path / "config.json").is_file():
+        name, config = path.name or path.resolve().name, _read_config(path / "config.json")
+        try:
+            return _of_config(name, config, _safetensors_in(path))
+        except SafetensorsError as error:  # the config is enough for everything but their exact sizes
+            return _of_config(name, config)._replace(notes=(f"the safetensors were left out: {error}",))
+    from advisor.hub_models import model_files
+
+    models = model_files(file.name for file in path.glob("*.gguf"))
+    fitting = [name for name, label in models.items() if len(models) == 1 or label == quantization]
+    if len(fitting) != 1:
+        raise UnknownModelError(
+            f"{path} holds {len(models)} GGUF models; give the path of one of them: {', '.join(models)}"
+        )
+    return _from_gguf(path / fitting[0])
+
+
+def _safetensors_in(path: Path) -> SafetensorsHeader | None:
+    from advisor.safetensors import has_safetensors, read_safetensors
+
+    folder = LocalFolder(path)
+    return read_safetensors(folder) if has_safetensors(folder) else None
+
+
+def _from_hub(name: HubName, model: HubModel) -> Subject:
+    """What was read of a model on the hub."""
+    origin = f"{model.repo} on the hub, commit {model.commit[:8]}"
+    if model.gguf:
+        subject = _of_gguf(PurePosixPath(model.file or "").name, model.gguf, name.quantization)
+    else:
+        config = parse_config(f"{model.repo}/config.json", model.config or "")
+        subject = _of_config(model.repo, config, model.tensors, name.quantization)
+    return subject._replace(notes=(*subject.notes, f"the model is {origin}"))
+
+
 def _read_config(path: Path) -> Mapping[str, Any]:
+    return parse_config(str(path), read_config(LocalFolder(path.parent), path.name))
+
+
+def read_config(folder: Folder, name: str) -> str:
+    """The text of a config.json; raises `ConfigError` for a file that is none or cannot be read."""
+    with naming(folder.label(name), ConfigError), folder.open(name) as opened:
+        if opened.size > MAX_CONFIG_BYTES:
+            raise ConfigError("too large for a config.json; give the model's own")
+        return opened.read(0, opened.size).decode(errors="replace") if opened.size else ""
+
+
+def parse_config(label: str, text: str) -> Mapping[str, Any]:
+    """The object in a config.json's text; raises `ConfigError` with the file's label."""
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path} is too large for a config.json; give the model's own")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not JSON: {error}") from error
+        raise ConfigError(f"{label} is not JSON: {error}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} does not hold a configuration: its JSON is not an object")
+        raise ConfigError(f"{label} does not hold a configuration: its JSON is not an object")
     return data
 
 
@@ -131,23 +265,30 @@ def _count_parameters(rows: Iterable[tuple[str, tuple[int, ...]]], arch: Archite
 
 
 def _from_gguf(path: Path) -> Subject:
-    from advisor.gguf import architecture_of_header, quantization_name, read_header, tensor_sizes
+    from advisor.gguf import read_header
 
-    header = read_header(path)
+    return _of_gguf(path.name, read_header(path))
+
+
+def _of_gguf(file: str, header: GgufHeader, label: str | None = None) -> Subject:
+    """A model by its own header; label: what its packager calls the quantization."""
+    from advisor.gguf import architecture_of_header, quantization_name, tensor_sizes
+    from advisor.gguf.sparse import blueprint_of_header
+
     arch = architecture_of_header(header)
     own = quantization_name(header)
     weights = weights_of(arch, tensor_sizes(header))
 
     def weights_in(quantization: str) -> Weights:
-        if quantization != own:
+        if quantization not in (own, label):
             raise ConfigError(
-                f"{path.name} is {own}; leave --quant out, or estimate its config.json for {quantization}"
+                f"{file} is {own}; leave --quant out, or estimate its config.json for {quantization}"
             )
         return weights
 
     n_params, active = _count_parameters(((row.name, row.shape) for row in header.tensors), arch)
     return Subject(
-        name=path.stem,
+        name=file.removesuffix(".gguf"),
         architecture=arch,
         kind=ModelKind.EMBEDDING if arch.is_encoder else ModelKind.CHAT,
         default_quantization=own,
@@ -155,4 +296,5 @@ def _from_gguf(path: Path) -> Subject:
         n_params=n_params,
         n_params_active=active,
         source="gguf-header",
+        blueprint=lambda _: blueprint_of_header(header),
     )

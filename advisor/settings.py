@@ -33,6 +33,8 @@ class Settings(Value):
     """Sliding-window layers keep the whole context."""
     embeddings: bool = False
     """Output embeddings as well as logits."""
+    kv_offload: bool = True
+    """Caches follow their layers onto GPUs; False keeps all of them in host memory."""
 
     @property
     def n_ubatch_used(self) -> int:

@@ -5,21 +5,14 @@ The child may be killed, abort or hang: what it told before is kept, and its end
 
 from __future__ import annotations
 
-import json
-import os
-import queue
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from advisor.errors import SmokeTestError
 from advisor.hardware import Machine, Vendor
+from advisor.llama_process import run_child
 from advisor.measurements import Expected, Failure, Library, Needs, Reading, Resident, SmokeResult, Trial
 from advisor.memory_use import measured_memory, own_host_bytes
 from advisor.smoke_failure import Ending, explain, less_memory
@@ -31,8 +24,6 @@ START_LIMIT_S: Final = 60.0
 """For importing the library and listing its devices."""
 BUSY_SHARE: Final = 0.5
 """Share of the cores that may be busy with other work before it is worth a word."""
-LOG_BYTES: Final = 64 << 10
-"""How much of the end of llama.cpp's log is looked at."""
 INSTALL: Final = "install it with pip install 'llama-cpp-python>=0.3.36'"
 
 Progress = Callable[[str], None]
@@ -181,39 +172,19 @@ class _Run:
 
 
 def _child(arguments: tuple[str, ...], limit_s: float, *, watch_gpus: bool, on_progress: Progress) -> _Told:
-    """Run `advisor.smoke_child` and collect what it tells, until it ends or the time is over."""
+    """Run `advisor.llama_child`, say what it does, and watch the GPUs' memory meanwhile."""
     before = _gpu_used_bytes() if watch_gpus else None
-    peak, news, stage = before, dict[str, Any](), "start"
-    with TemporaryFile() as log:
-        # -P: a folder named advisor or llama_cpp in the user's working directory must not be imported.
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "advisor.smoke_child", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
-            text=True,
-            encoding="utf-8",
-        )
-        try:
-            for line in _lines(process, time.monotonic() + limit_s):
-                news |= line
-                if "stage" in line:
-                    stage = line["stage"]
-                    if stage in _MESSAGES:
-                        on_progress(_MESSAGES[stage])
-                if before is not None:
-                    peak = max(peak or 0, _gpu_used_bytes() or 0)
-            status = process.poll()
-        finally:
-            process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
-        ending = Ending.model_validate(
-            {"status": status, "stage": stage, "error": news.get("error"), "log": _tail(log)}
-        )
-    return _Told(news, ending, None if before is None or peak is None else peak - before)
+    peak = before
+
+    def listen(line: Mapping[str, Any]) -> None:
+        nonlocal peak
+        if line.get("stage") in _MESSAGES:
+            on_progress(_MESSAGES[line["stage"]])
+        if before is not None:
+            peak = max(peak or 0, _gpu_used_bytes() or 0)
+
+    told = run_child(arguments, limit_s, listen)
+    return _Told(*told, None if before is None or peak is None else peak - before)
 
 
 def _busy() -> Iterator[str]:
@@ -223,39 +194,6 @@ def _busy() -> Iterator[str]:
     load, cores = psutil.getloadavg()[0], psutil.cpu_count() or 1
     if load > BUSY_SHARE * cores:
         yield f"other programs keep the processor busy (load {load:.1f} on {cores} cores): rates are too low"
-
-
-def _lines(process: subprocess.Popen[str], deadline: float) -> Iterator[dict[str, Any]]:
-    """JSON objects as they come; returns at the end of the process or of the time."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read(stream: IO[str]) -> None:
-        for line in stream:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
-    while True:
-        try:
-            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            return
-        if line is None:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-            return
-        try:
-            told = json.loads(line)
-        except ValueError:
-            continue  # the last line of a process that was killed while it wrote
-        if isinstance(told, dict):
-            yield told
-
-
-def _tail(log: IO[bytes]) -> tuple[str, ...]:
-    size = log.seek(0, os.SEEK_END)
-    log.seek(max(0, size - LOG_BYTES))
-    return tuple(log.read().decode("utf-8", "replace").splitlines())
 
 
 def _gpu_used_bytes() -> int | None:

@@ -42,6 +42,16 @@ _METADATA: Final = ("print_info:", "llama_model_loader: - ")
 _TELLING: Final = re.compile(r"error|fail|unable|abort|assert|invalid|unknown|out of memory", re.IGNORECASE)
 
 
+_OWN_WORDS: Final = re.compile(
+    r"(GGML_(?:ASSERT|ABORT)\(.*\) failed"
+    r"|(?<=error loading model: )(?!error loading).*"
+    r"|(?<=error loading model hyperparameters: ).*"
+    r"|(?<=failed to initialize the context: ).*"
+    r"|(?<=llama_init_from_model: )(?!failed).*)"
+)
+"""The part of a line in which llama.cpp says why it stops."""
+
+
 class Ending(Value):
     """How a process ended."""
 
@@ -90,6 +100,12 @@ def explain(ending: Ending, *, limit_s: float, on_gpu: bool) -> Failure:
         advice = advice or (OTHER,)
     log = () if ending.status is None else telling(ending.log)
     return Failure(stage=ending.stage, reason=reason, advice=advice, log=log)
+
+
+def own_words(ending: Ending, *, limit_s: float) -> str:
+    """Why llama.cpp ended, on one line: in its own words where it said any."""
+    said = [match[1] for line in reversed(ending.log) if (match := _OWN_WORDS.search(line))]
+    return said[0].strip() if said else explain(ending, limit_s=limit_s, on_gpu=False).reason
 
 
 _DOING: Final[dict[Stage, str]] = {

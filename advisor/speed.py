@@ -22,7 +22,7 @@ from advisor.units import GB
 from advisor.usecase import Backend
 from advisor.value import Value
 
-Engine = Backend | Literal["sglang", "mlx"]
+Engine = Backend
 Link = Literal["nvlink", "pcie"]
 
 

@@ -55,6 +55,9 @@ GGML_TYPES: Final = {
     "TQ1_0": TensorType(256, 54),
     "TQ2_0": TensorType(256, 66),
     "MXFP4": TensorType(32, 17),
+    "NVFP4": TensorType(64, 36),
+    "Q1_0": TensorType(128, 18),
+    "Q2_0": TensorType(64, 18),
 }
 
 GGML_TYPE_NUMBERS: Final = {
@@ -88,6 +91,9 @@ GGML_TYPE_NUMBERS: Final = {
     34: "TQ1_0",
     35: "TQ2_0",
     39: "MXFP4",
+    40: "NVFP4",
+    41: "Q1_0",
+    42: "Q2_0",
 }
 """The numbers that GGUF files store for them."""
 

@@ -53,7 +53,11 @@ def trial_of_file(
 
 
 def _split(placement: Placement) -> dict[str, Any]:
-    return {"gpu_layers": placement.gpu_layers, "n_cpu_moe": placement.n_cpu_moe or 0}
+    return {
+        "gpu_layers": placement.gpu_layers,
+        "n_cpu_moe": placement.n_cpu_moe or 0,
+        "n_cpu_ffn": placement.n_cpu_ffn or 0,
+    }
 
 
 def differs(planned: Machine, here: Machine) -> bool:

@@ -36,7 +36,10 @@ class UseCase(StrEnum):
 
 Quality = Literal["balanced", "best", "fast"]
 KvType = Literal["f16", "q8_0", "q4_0", "fp8"]
-Backend = Literal["llama.cpp", "ollama", "vllm"]
+Backend = Literal["llama.cpp", "ollama", "vllm", "sglang", "mlx", "transformers", "onnx"]
+
+Method = Literal["probe", "rules", "auto"]
+"""Where memory comes from: llama.cpp's own plan, this program's rules, or the plan where that is quick."""
 
 
 class Requirements(Value):

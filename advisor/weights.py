@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from advisor.architecture import Architecture
-from advisor.quantization import quantize
+from advisor.quantization import MIXES, Mix, quantize
 from advisor.tensor_types import ALIGNMENT, tensor_bytes
 from advisor.tensors import tensors
 from advisor.units import pad
@@ -20,6 +20,8 @@ _INPUT: Final = ("token_embd.", "position_embd", "per_layer_token_embd")
 _FIRST_LAYER: Final = ("per_layer_model_proj", "per_layer_proj_norm")
 _ROPE: Final = "rope_"
 _EXPERTS: Final = "_exps."
+_FFN: Final = (".ffn_up.", ".ffn_down.", ".ffn_gate.")
+"""What llama.cpp's `--n-cpu-ffn` keeps on the host."""
 
 
 class Weights(Value):
@@ -37,6 +39,12 @@ class Weights(Value):
     """Every layer, without its routed experts."""
     experts: tuple[int, ...]
     """Every layer's routed experts; empty for dense models."""
+    ffn: tuple[int, ...] = ()
+    """Every layer's ordinary feed-forward matrices, a part of `layers`; empty where no layer has any."""
+    largest_matrix: int = 0
+    """The largest single matrix of the layers, routed experts aside."""
+    largest_experts: int = 0
+    """The largest matrix of routed experts, which is all of a layer's of one kind."""
 
     @property
     def total_bytes(self) -> int:
@@ -47,10 +55,15 @@ class Weights(Value):
         """The routed experts of one layer."""
         return self.experts[layer] if self.experts else 0
 
+    def ffn_bytes(self, layer: int) -> int:
+        """The ordinary feed-forward matrices of one layer."""
+        return self.ffn[layer] if self.ffn else 0
+
 
 def weights_of(arch: Architecture, rows: Iterable[tuple[str, int]]) -> Weights:
     """Sum (tensor name, bytes) rows; multi-token-prediction blocks beyond the layers are not loaded."""
-    layers, experts = [0] * arch.n_layers, [0] * arch.n_layers
+    parts = {role: [0] * arch.n_layers for role in ("own", "ffn", "experts")}
+    largest = dict.fromkeys(parts, 0)
     sums = {"input": 0, "output": 0, "rope": 0}
     embedding, has_output = 0, False
     looked_up = (*_INPUT, "token_embd_norm") if arch.is_bert else _INPUT
@@ -59,9 +72,11 @@ def weights_of(arch: Architecture, rows: Iterable[tuple[str, int]]) -> Weights:
         if name.startswith("blk."):
             layer = int(name.split(".", 2)[1])
             if layer < arch.n_layers:
-                (experts if _EXPERTS in name else layers)[layer] += size
+                role = _role(name)
+                parts[role][layer] += size
+                largest[role] = max(largest[role], size)
         elif name.startswith(_FIRST_LAYER):
-            layers[0] += size
+            parts["own"][0] += size
         elif name.startswith(_ROPE):
             sums["rope"] += size
         else:
@@ -73,9 +88,19 @@ def weights_of(arch: Architecture, rows: Iterable[tuple[str, int]]) -> Weights:
         tied_bytes=0 if has_output or arch.is_bert else embedding,
         output_bytes=sums["output"],
         rope_bytes=sums["rope"],
-        layers=tuple(layers),
-        experts=tuple(experts) if any(experts) else (),
+        layers=tuple(own + ffn for own, ffn in zip(parts["own"], parts["ffn"], strict=True)),
+        experts=tuple(parts["experts"]) if any(parts["experts"]) else (),
+        ffn=tuple(parts["ffn"]) if any(parts["ffn"]) else (),
+        largest_matrix=max(largest["own"], largest["ffn"]),
+        largest_experts=largest["experts"],
     )
+
+
+def _role(name: str) -> str:
+    """What part of its layer a tensor belongs to."""
+    if _EXPERTS in name:
+        return "experts"
+    return "ffn" if any(part in name for part in _FFN) else "own"
 
 
 def as_large_as(weights: Weights, file_bytes: int | None) -> Weights:
@@ -91,12 +116,12 @@ def as_large_as(weights: Weights, file_bytes: int | None) -> Weights:
     return weights.model_copy(update={"layers": tuple(size + each for size in weights.layers)})
 
 
-def weights_by_rule(arch: Architecture, quantization: str) -> Weights:
-    """The weights of a file that need not exist.
+def weights_by_rule(arch: Architecture, quantization: str, mixes: Mapping[str, Mix] = MIXES) -> Weights:
+    """The weights of a file that need not exist, by the recipe of that name in `mixes`.
 
     Raises `ConfigError` for a family or quantization without rules.
     """
     rows = tensors(arch)
-    types = quantize(arch, rows, quantization)
+    types = quantize(arch, rows, quantization, mixes)
     sizes = (tensor_bytes(row.shape, type_name) for row, type_name in zip(rows, types, strict=True))
     return weights_of(arch, zip((row.name for row in rows), sizes, strict=True))

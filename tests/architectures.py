@@ -185,7 +185,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "n_inner": 3072,
         "n_layer": 12,
         "n_head": 12,
-        "n_positions": 2048,
+        "n_positions": 8192,
         "vocab_size": 30522,
     },
     "all-minilm-l6-v2": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 # A loaded machine must not fail a test: no example has a time limit.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# By rule unless a test asks for more: the outputs compared here must not depend on what is installed.
+os.environ["ADVISOR_METHOD"] = "rules"
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 

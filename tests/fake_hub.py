@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -28,6 +28,9 @@ class FakeHub:
     """Answered to downloads only."""
     cuts: list[int] = field(default_factory=list)
     """How many bytes of a body are sent before the connection is closed, download by download."""
+    ignores_ranges: bool = False
+    cdn: str = ""
+    """Another server's address, to which bodies are redirected; itself, under another name, will do."""
     is_stalled: bool = False
     """Bodies stop in their middle and the connection stays open, until the hub is gone."""
     url: str = ""
@@ -85,26 +88,49 @@ class _Handler(BaseHTTPRequestHandler):
         self._resolve(with_body=False)
 
     def do_GET(self) -> None:
-        self._resolve(with_body=True)
+        if self.path.startswith("/api/"):
+            self._tell_about()
+        else:
+            self._resolve(with_body=True)
+
+    def _tell_about(self) -> None:
+        """What the hub knows about the repository."""
+        if self._is_refused(self.hub.status):
+            return
+        if self.path.partition("?")[0] != f"/api/models/{self.hub.repo}":
+            self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+            return
+        siblings = [{"rfilename": name} for name in self.hub.files]
+        about = {"id": self.hub.repo, "sha": COMMIT, "siblings": siblings}
+        self._send(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
 
     def _resolve(self, *, with_body: bool) -> None:
         status = self.hub.status if self.hub.status != 200 or not with_body else self.hub.status_of_bodies
         if self._is_refused(status):
             return
-        name = self.path.removeprefix(f"/{self.hub.repo}/resolve/main/")
+        name = re.sub(rf"^(/cdn)?/{self.hub.repo}/resolve/(main|{COMMIT})/", "", self.path)
         if name not in self.hub.files:
             self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
             return
         data = self.hub.files[name]
         headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        if self.hub.cdn and not self.path.startswith("/cdn/"):
+            self._send(
+                302,
+                b"",
+                {**headers, "X-Linked-Size": str(len(data)), "Location": f"{self.hub.cdn}/cdn{self.path}"},
+            )
+            return
         if not with_body:
             self._send(200, b"", {**headers, "Content-Length": str(len(data))})
             return
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(asked[1]) if asked else 0
-        if asked:
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self._send(206 if asked else 200, data[start:], headers)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None or self.hub.ignores_ranges:
+            self._send(200, data, headers)
+            return
+        start, end = int(asked[1]), min(int(asked[2] or len(data) - 1) + 1, len(data))
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        self._send(206, data[start:end], headers)
 
     def _is_refused(self, status: int) -> bool:
         asked = self.headers.get("Range")
@@ -132,4 +158,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: self.hub.cuts.pop(0)])
             self.close_connection = True
         else:
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # who asked has read enough
+                self.wfile.write(body)

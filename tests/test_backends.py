@@ -27,6 +27,7 @@ from advisor.backends.devices import accelerators, host_bytes, threads, used_gpu
 from advisor.hardware import Machine
 from advisor.model import ModelKind
 from advisor.quoting import by_flag
+from advisor.serving.vllm import DEFAULT_UTILIZATION
 from advisor.units import GIB, MIB
 
 
@@ -209,8 +210,8 @@ def test_no_refusal(backend: Any) -> None:
 
 def test_vllm_takes_what_is_free_and_no_more() -> None:
     busy = machine(*(g.model_copy(update={"free_bytes": 18 * GIB}) for g in TWO_4090.gpus))
-    assert vllm.utilization(VLLM_32B, busy) == pytest.approx(0.75)
-    assert vllm.utilization(VLLM_32B, TWO_4090) == vllm.DEFAULT_UTILIZATION
+    assert vllm.utilization(VLLM_32B, busy) == 0.744  # 18 GiB less the context, of 23.5 that CUDA offers
+    assert vllm.utilization(VLLM_32B, TWO_4090) == DEFAULT_UTILIZATION
 
 
 def test_vllm_uses_the_gpus_of_the_plan() -> None:
@@ -311,3 +312,27 @@ def test_images_are_pinned() -> None:
 def test_an_embedder_of_vllm_pools() -> None:
     embedder = VLLM_32B.model_copy(update={"kind": ModelKind.EMBEDDING})
     assert flags(embedder, TWO_4090)["--runner"] == ["pooling"]
+
+
+def test_vllm_loads_no_tower_that_the_plan_does_not_count() -> None:
+    seeing = VLLM_32B.model_copy(update={"modalities": ("text", "image")})
+    assert "--language-model-only" in flags(seeing, TWO_4090)
+    assert "--language-model-only" not in flags(seeing.model_copy(update={"projector": True}), TWO_4090)
+    assert "--language-model-only" not in flags(VLLM_32B, TWO_4090)
+
+
+def test_vllm_is_told_the_layers_of_unlike_gpus() -> None:
+    uneven = VLLM_32B.model_copy(
+        update={"placement": Placement(n_gpu_layers=None, gpu_layers=(40, 24), pipeline_parallel=2)}
+    )
+    assert ("VLLM_PP_LAYER_PARTITION", "40,24") in vllm.environment(uneven, TWO_4090)
+    assert "VLLM_PP_LAYER_PARTITION" not in dict(vllm.environment(VLLM_32B, TWO_4090))
+
+
+def test_unlike_gpus_are_numbered_by_their_slots() -> None:
+    unlike = machine(
+        TWO_4090.gpus[0], TWO_4090.gpus[1].model_copy(update={"name": "GeForce RTX 4080"}), ram_gib=64
+    )
+    backend = BACKENDS["llama.cpp"]
+    assert backend.environment(SPLIT_70B, unlike) == (("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),)
+    assert backend.environment(SPLIT_70B, TWO_4090) == ()

@@ -50,14 +50,17 @@ def test_every_command_has_a_help_page(name: str) -> None:
             id="quantization",
         ),
         pytest.param(
-            ("estimate", "qwen3-8b", "--method", "probe", *HARDWARE), 1, "--method probe", id="no probe yet"
+            ("estimate", "qwen3-8b", "--method", "probe", "--backend", "ollama", *HARDWARE),
+            1,
+            "--method probe asks llama.cpp, not ollama",
+            id="a probe of another backend",
         ),
         pytest.param(
             ("recommend", "--answers", "gone.yaml", *HARDWARE), 1, "gone.yaml", id="no answers file"
         ),
         pytest.param(("recommend", "--use-case", "poetry"), 2, "poetry", id="wrong usage"),
         pytest.param(
-            ("recommend", "--backend", "vllm", *HARDWARE), 2, "not estimated yet", id="backend not planned"
+            ("recommend", "--backend", "onnx", *HARDWARE), 2, "can be estimated", id="backend not planned"
         ),
         pytest.param(("recommend", "--language", "ko", "--ctx", "0"), 2, "--ctx", id="no context"),
         pytest.param(("deploy", "gone.json", "--out", "x"), 1, "gone.json", id="no plan"),

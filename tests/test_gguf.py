@@ -12,7 +12,8 @@ import gguf
 import pytest
 from architectures import CONFIGS, architecture
 from gguf_files import make_gguf
-from sparse_gguf import write_sparse
+from published_mixtures import MIXTURES
+from published_models import PUBLISHED
 from tiny_gguf import SHAPES, SSM, WINDOW, Shapes, write
 
 from advisor.architecture import Architecture
@@ -27,6 +28,10 @@ from advisor.gguf import (
     tensor_sizes,
 )
 from advisor.gguf.header import BLOCK_BYTES
+from advisor.gguf.sparse import write_sparse
+from advisor.hf_config import architecture_of
+from advisor.memory import kv_cache_bytes, recurrent_bytes
+from advisor.settings import Settings
 from advisor.units import MIB
 from advisor.weights import weights_by_rule, weights_of
 
@@ -48,6 +53,22 @@ def test_what_the_rules_write_is_read_back(name: str, tmp_path: Path) -> None:
     assert weights_of(read, tensor_sizes(header)) == weights_by_rule(arch, quantization)
 
 
+FAMILIES = {name: entry.config for name, entry in (PUBLISHED | MIXTURES).items()}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_read_back_layer_by_layer(name: str, tmp_path: Path) -> None:
+    arch = architecture_of(FAMILIES[name])
+    header = read_header(write_sparse(tmp_path / "x.gguf", arch, "Q4_K_M"))
+    read = architecture_of_header(header)
+    settings = Settings(n_ctx=8192, n_seqs=2)
+    assert read.layers == arch.layers
+    assert (read.moe, read.mla, read.indexer) == (arch.moe, arch.mla, arch.indexer)
+    assert kv_cache_bytes(read, settings) == kv_cache_bytes(arch, settings)
+    assert recurrent_bytes(read, settings) == recurrent_bytes(arch, settings)
+    assert weights_of(read, tensor_sizes(header)) == weights_by_rule(arch, "Q4_K_M")
+
+
 def read_architecture(
     path: Path, family: str, keys: Mapping[str, Any], shapes: Shapes = SHAPES
 ) -> Architecture:
@@ -66,6 +87,8 @@ def read_architecture(
         pytest.param("gemma3", {**WINDOW, "attention.sliding_window_pattern": 1}, "f", 0, id="period of one"),
         pytest.param("gemma3", {**WINDOW, "attention.sliding_window_pattern": 0}, "s", 128, id="never full"),
         pytest.param("gpt-oss", WINDOW, "sf", 128, id="gpt-oss"),
+        pytest.param("llama4", WINDOW, "sssf", 8192, id="llama4: always the same window"),
+        pytest.param("llama4", {"attention.sliding_window": 0}, "f", 0, id="llama4 without a window"),
         pytest.param("exaone4", WINDOW, "f", 0, id="exaone4: only the 64-layer model has windows"),
         pytest.param("cohere2moe", WINDOW, "fsss", 128, id="full layer first"),
         pytest.param(
@@ -87,6 +110,17 @@ def read_architecture(
         pytest.param(
             "granitehybrid", {**SSM, "attention.head_count_kv": [0, 0, 2, 0]}, "rrf", 0, id="no KV heads"
         ),
+        pytest.param("jamba", {**SSM, "attention.head_count_kv": [0, 2, 0, 2]}, "rf", 0, id="jamba"),
+        pytest.param("falcon-h1", SSM, "p", 0, id="falcon-h1: both at once"),
+        pytest.param(
+            "nemotron_h",
+            {**SSM, "attention.head_count_kv": [0, 2, 0, 0], "feed_forward_length": [0, 0, 128, 0]},
+            "rfn",
+            0,
+            id="nemotron-h: one block a layer",
+        ),
+        pytest.param("deci", {"attention.head_count_kv": [2, 0, 2, 0]}, "fn", 0, id="pruned attention"),
+        pytest.param("deepseek4", WINDOW, "s", 128, id="deepseek4: all slide"),
         pytest.param(
             "lfm2",
             {**WINDOW, "shortconv.l_cache": 3, "attention.head_count_kv": [0, 2, 0, 2]},
@@ -123,9 +157,23 @@ def test_multi_token_prediction_blocks_are_counted_apart(tmp_path: Path) -> None
     assert (arch.n_layers, arch.n_mtp_layers, arch.layer_pattern) == (3, 1, "rrf")
 
 
-def test_k_and_v_of_different_widths_take_the_bytes_of_their_mean(tmp_path: Path) -> None:
+def test_k_and_v_of_different_widths(tmp_path: Path) -> None:
     keys = {"attention.key_length": 24, "attention.value_length": 16}
-    assert read_architecture(tmp_path / "x.gguf", "mimo2", keys).head_dim == 20
+    arch = read_architecture(tmp_path / "x.gguf", "mimo2", keys)
+    assert (arch.head_dim, arch.head_dim_v) == (24, 16)
+
+
+def test_heads_that_differ_from_layer_to_layer(tmp_path: Path) -> None:
+    keys = {"attention.head_count": [8, 0, 4, 8], "attention.head_count_kv": [2, 0, 4, 2]}
+    arch = read_architecture(tmp_path / "x.gguf", "deci", keys)
+    assert [(layer.n_heads, layer.n_kv_heads) for layer in arch.layers] == [(8, 2), (0, 0), (4, 4), (8, 2)]
+
+
+def test_widths_that_differ_from_layer_to_layer(tmp_path: Path) -> None:
+    shapes = {**SHAPES, "blk.1.ffn_down.weight": (32, 64)}
+    del shapes["blk.2.ffn_down.weight"]
+    arch = read_architecture(tmp_path / "x.gguf", "deci", {}, shapes)
+    assert [layer.n_ff for layer in arch.layers] == [128, 32, 0, 128]
 
 
 def test_kv_heads_by_kind_of_layer(tmp_path: Path) -> None:
@@ -164,7 +212,10 @@ def test_encoders_without_rules_have_no_cache(tmp_path: Path) -> None:
         pytest.param("llama", {"attention.head_count_kv": 0}, "head_count_kv", id="no KV heads"),
         pytest.param("llama", {"attention.head_count_kv": [2, 2]}, "2 entries for 4", id="short list"),
         pytest.param(
-            "deci", {"attention.head_count_kv": [2, 4, 2, 2]}, "differs between layers", id="heads by layer"
+            "gemma2",
+            {**WINDOW, "attention.value_length": 16, "attention.value_length_swa": 24},
+            "V is 16 or 24 wide",
+            id="widths by kind",
         ),
         pytest.param("gpt-oss", {**WINDOW, "expert_count": 8}, "one by one", id="experts missing"),
         pytest.param("mamba2", SSM, "recurrent layers", id="an unlisted recurrent family"),
@@ -187,7 +238,7 @@ def test_what_cannot_be_estimated_is_named(
 
 @pytest.mark.parametrize(
     ("missing", "message"),
-    [("token_embd", r"no tensor token_embd\.weight"), ("ffn_down", "n_ff: dense layers need")],
+    [("token_embd", r"no tensor token_embd\.weight"), ("ffn_down", r"no tensor blk\.0\.ffn_down")],
 )
 def test_missing_tensors_are_named(missing: str, message: str, tmp_path: Path) -> None:
     shapes = {name: shape for name, shape in SHAPES.items() if missing not in name}

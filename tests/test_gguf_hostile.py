@@ -227,7 +227,10 @@ KEYS = {
     "name": "text",
     "tokens": ["a", "b"],
 }
-FAMILIES = ("granitehybrid", "gemma3", "gemma4", "deepseek2", "qwen35", "lfm2", "bert", "gpt-oss", "unlisted")
+FAMILIES = (
+    *("granitehybrid", "gemma3", "gemma4", "deepseek2", "qwen35", "lfm2", "bert", "gpt-oss", "unlisted"),
+    *("nemotron_h_moe", "falcon-h1", "jamba", "kimi-linear", "glm-dsa", "deepseek4", "mimo2", "deci"),
+)
 MORE_KEYS = (
     "key_length",
     "value_length",
@@ -235,6 +238,13 @@ MORE_KEYS = (
     "key_length_mla",
     "kv_lora_rank",
     "recurrent_layers",
+    "indexer.head_count",
+    "indexer.key_length",
+    "indexer.top_k",
+    "compress_ratios",
+    "output_lora_rank",
+    "output_group_count",
+    "q_lora_rank",
 )
 
 
@@ -276,7 +286,16 @@ values = st.one_of(
 @given(
     st.sampled_from(FAMILIES),
     st.dictionaries(
-        st.sampled_from([*DENSE, *KEYS, "nextn_predict_layers", *(f"attention.{key}" for key in MORE_KEYS)]),
+        st.sampled_from(
+            [
+                *DENSE,
+                *KEYS,
+                "nextn_predict_layers",
+                "kda.head_dim",
+                "hash_layer_count",
+                *(f"attention.{key}" for key in MORE_KEYS),
+            ]
+        ),
         values,
         max_size=4,
     ),

@@ -52,8 +52,9 @@ def without(name: str, *keys: str) -> dict[str, Any]:
     [
         pytest.param({}, "does not give model_type", id="empty"),
         pytest.param(
-            {"model_type": "starcoder2"}, "unknown model_type 'starcoder2'; known: bert", id="unknown type"
+            {"model_type": "warp9"}, "unknown model_type 'warp9'; known: apertus", id="unknown type"
         ),
+        pytest.param({"model_type": "mllama"}, "Llama 3.2 Vision .* cannot load it", id="not in llama.cpp"),
         pytest.param(without("qwen3-8b", "vocab_size"), "does not give vocab_size", id="no vocabulary"),
         pytest.param(without("gpt-oss-20b", "layer_types"), "does not give layer_types", id="no layer kinds"),
         pytest.param(without("gemma-2-9b", "sliding_window"), "does not give sliding_window", id="no window"),

@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 from architectures import architecture
 
-from advisor.memory import (
-    Buffers,
-    Split,
-    allocate,
-    footprint_of,
-    kv_cache_bytes,
-    output_bytes,
-    recurrent_bytes,
-)
+from advisor.caches import kv_cache_bytes, output_bytes, recurrent_bytes
+from advisor.memory import Buffers, Split, allocate, footprint_of
 from advisor.settings import Settings
 from advisor.units import MIB
 from advisor.weights import weights_by_rule

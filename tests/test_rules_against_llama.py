@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from architectures import CONFIGS, architecture
 from plan_memory import plan
 from quantize_types import FTYPES, quantizer_types
-from sparse_gguf import write_sparse
 
+from advisor.gguf.sparse import write_sparse
 from advisor.memory import Split, allocate, footprint_of
-from advisor.quantization import quantize
+from advisor.quantization import WITH_IMATRIX, WITHOUT_IMATRIX, Mix, quantize
 from advisor.settings import Settings
+from advisor.tensor_types import GGML_TYPES
 from advisor.tensors import tensors
 from advisor.weights import weights_by_rule
 
@@ -56,15 +58,29 @@ def test_rules_are_what_llama_plans(name: str, setting: str, tmp_path: Path) -> 
     assert abs(ours.compute_bytes - theirs["compute"]) <= COMPUTE_SHARE * total
 
 
+LARGE_BLOCKS = {"Q1_0"}
+"""Types without a fallback for rows that their block does not divide: the quantizer and the rules refuse."""
+IMATRIX = [
+    pytest.param(True, WITH_IMATRIX, id="with an importance matrix"),
+    pytest.param(False, WITHOUT_IMATRIX, id="without"),
+]
+
+
+@pytest.mark.parametrize(("imatrix", "mixes"), IMATRIX)
 @pytest.mark.parametrize("name", CONFIGS)
-def test_mixes_are_what_the_quantizer_chooses(name: str, tmp_path: Path) -> None:
+def test_mixes_are_what_the_quantizer_chooses(
+    name: str, imatrix: bool, mixes: Mapping[str, Mix], tmp_path: Path
+) -> None:
     arch = architecture(name)
     path = write_sparse(tmp_path / "model.gguf", arch, "F16")
     rows = tensors(arch)
-    for quantization in FTYPES:
-        if quantization == "MXFP4" and arch.moe is None:
-            continue
-        ours = dict(zip((row.name for row in rows), quantize(arch, rows, quantization), strict=True))
-        theirs = quantizer_types(path, quantization)
+    divides = all(row.shape[0] % GGML_TYPES["Q1_0"].block == 0 for row in rows if not row.keep_f32)
+    asked = [
+        quantization
+        for quantization in FTYPES
+        if (quantization != "MXFP4" or arch.moe) and (divides or quantization not in LARGE_BLOCKS)
+    ]
+    for quantization, theirs in quantizer_types(path, asked, imatrix=imatrix).items():
+        ours = dict(zip((row.name for row in rows), quantize(arch, rows, quantization, mixes), strict=True))
         assert {n: (ours[n], t) for n, t in theirs.items() if ours[n] != t} == {}, quantization
         assert theirs.keys() == ours.keys()

@@ -77,7 +77,7 @@ def test_types(name: str, quantization: str, tensor: str, expected: str) -> None
     assert types_of(name, quantization)[tensor] == expected
 
 
-@pytest.mark.parametrize("quantization", [q for q in MIXES if q != "MXFP4"])
+@pytest.mark.parametrize("quantization", [q for q in MIXES if q not in ("MXFP4", "Q1_0")])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_row_is_whole_blocks(name: str, quantization: str) -> None:
     rows = {row.name: row for row in tensors(architecture(name))}
@@ -140,3 +140,19 @@ def test_every_family_lists_each_tensor_once(family: str) -> None:
     arch: Architecture = architecture("qwen3-30b-a3b").model_copy(update={"family": family, "n_ff": 1024})
     names = [row.name for row in tensors(arch)]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "qwen3-30b-a3b", "deepseek-v2-lite", "phi-4-mini"])
+def test_feed_forward_blocks_are_a_part_of_their_layers(name: str) -> None:
+    weights = weights_by_rule(architecture(name), "Q4_K_M")
+    assert all(0 <= part < whole for part, whole in zip(weights.ffn, weights.layers, strict=False))
+    assert bool(weights.ffn) == (name != "qwen3-30b-a3b")
+    assert weights.largest_experts < max(weights.experts, default=1)
+    assert 0 < weights.largest_matrix < max(weights.layers)
+
+
+def test_the_largest_matrix_is_the_widest_at_its_type() -> None:
+    weights = weights_by_rule(architecture("llama-3.1-8b"), "Q4_K_M")
+    assert weights.largest_matrix == 4096 * 14336 * 210 // 256  # ffn_down at Q6_K
+    mixture = weights_by_rule(architecture("qwen3-30b-a3b"), "Q4_K_M")
+    assert mixture.largest_experts == 128 * 2048 * 768 * 210 // 256

@@ -41,7 +41,7 @@ def write(path: Path, family: str, keys: Mapping[str, Any], shapes: Shapes = SHA
     """A small file of F16 zeros, by the gguf package."""
     writer = gguf.GGUFWriter(path, family, **options)
     for key, value in {**DENSE, **keys}.items():
-        add_key(writer, f"{family}.{key}", value)
+        add_key(writer, key if key.startswith("general.") else f"{family}.{key}", value)
     for name, shape in shapes.items():
         writer.add_tensor(name, np.zeros(shape[::-1], dtype=np.float16))
     writer.write_header_to_file()

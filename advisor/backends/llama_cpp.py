@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from advisor.assessment import Candidate
+from advisor.assessment import Candidate, Placement
 from advisor.backends.devices import Accelerator, host_bytes, threads
 from advisor.hardware import Machine
 from advisor.model import ModelKind
-from advisor.units import GIB, MIB
+from advisor.settings import Settings
+from advisor.units import GIB, MIB, format_bytes
 
 PROGRAM: Final = ("llama-server",)
 PORT: Final = 8080
@@ -78,7 +79,16 @@ def server_args(
 
 
 def environment(candidate: Candidate, machine: Machine) -> tuple[tuple[str, str], ...]:
-    return ()
+    """GPUs numbered by their slots, as the plan counts them: CUDA's own order starts with the fastest."""
+    return (GPU_ORDER,) if has_unlike_gpus(machine) else ()
+
+
+GPU_ORDER: Final = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+
+
+def has_unlike_gpus(machine: Machine) -> bool:
+    """Whether CUDA's numbers of the GPUs may be others than the machine's."""
+    return len({gpu.name for gpu in machine.gpus if gpu.vendor == "nvidia"}) > 1
 
 
 def host_limit_bytes(candidate: Candidate, machine: Machine) -> int:
@@ -97,6 +107,20 @@ def command(candidate: Candidate) -> str:
     ]
     cache = ("-cram", str(prompt_cache_mib(candidate, min(spare)))) if spare else ()
     return shlex.join((*PROGRAM, *args, *cache, "--port", str(PORT)))
+
+
+def notes(settings: Settings) -> Iterator[str]:
+    """What an estimate takes for granted: the server's defaults, which differ from the library's."""
+    if settings.n_outputs_max is None:
+        yield (
+            "logits reserved for one row a sequence, as llama-server does "
+            f"(the library reserves its batch: --outputs-max {settings.n_batch})"
+        )
+    if not settings.embeddings:
+        yield (
+            f"llama-server may keep finished prompts in {format_bytes(PROMPT_CACHE_MIB * MIB, digits=0)} of "
+            "RAM on top, if there is as much (-cram 0: none, as with the library)"
+        )
 
 
 def prompt_cache_mib(candidate: Candidate, spare_bytes: int) -> int:
@@ -149,12 +173,25 @@ def _context(candidate: Candidate) -> tuple[str, ...]:
 
 def _placement(candidate: Candidate) -> tuple[str, ...]:
     """The plan's placement to the layer; `-fit off`, so that llama.cpp does not look for another one."""
-    placement = candidate.placement
-    args: tuple[str, ...] = ()
-    if placement.n_gpu_layers is not None:
-        args += ("-ngl", str(placement.n_gpu_layers), "-fit", "off")
+    if candidate.placement.n_gpu_layers is None:
+        return ()
+    layers = layer_args(candidate.placement)
+    return (*layers[:2], "-fit", "off", *layers[2:])
+
+
+def layer_args(placement: Placement) -> tuple[str, ...]:
+    """Which layers, and which parts of them, stand on which device; `-ngl` first."""
+    args: tuple[str, ...] = ("-ngl", str(placement.n_gpu_layers))
     if placement.n_cpu_moe:
         args += ("--n-cpu-moe", str(placement.n_cpu_moe))
-    if len(placement.gpu_layers) > 1:
+    if placement.n_cpu_ffn:
+        args += ("--n-cpu-ffn", str(placement.n_cpu_ffn))
+    used = [i for i, n in enumerate(placement.gpu_layers) if n]
+    if placement.gpu_layers and not used:
+        return (*args, "-dev", "none")  # a GPU too full for a layer must not be given the prompts either
+    if len(placement.gpu_layers) > len(used) == 1:
+        # A GPU that is only left out of -ts is still opened, and inputs are copied as for a pipeline.
+        return (*args, "-sm", "none", "-mg", str(used[0]))
+    if len(used) > 1:
         args += ("-sm", "layer", "-ts", ",".join(map(str, placement.gpu_layers)))
     return args

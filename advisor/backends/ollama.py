@@ -7,14 +7,17 @@ Read in ollama/ollama as of 2026-08-21 (envconfig/config.go, server/sched.go, ll
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import Final
 
+from advisor.architecture import Architecture
 from advisor.assessment import Candidate
 from advisor.backends import llama_cpp
 from advisor.backends.devices import Accelerator, host_bytes
 from advisor.hardware import Machine
 from advisor.model import ModelKind
-from advisor.units import MIB
+from advisor.settings import Settings
+from advisor.units import GIB, MIB
 
 PROGRAM: Final = ("ollama",)
 PORT: Final = 11434
@@ -24,6 +27,37 @@ VERSION: Final = "0.35.1"
 
 ONE_AT_A_TIME: Final = ("qwen3-vl", "qwen3.5", "qwen3-next", "lfm2", "nemotron-h")
 """Lineages that get a single slot, whatever OLLAMA_NUM_PARALLEL says (server/sched.go)."""
+
+
+CONTEXT_BY_VRAM: Final = ((47 * GIB, 262_144), (23 * GIB, 32_768), (0, 4096))
+"""The context that Ollama chooses where OLLAMA_CONTEXT_LENGTH is not set, by all GPUs' memory together."""
+
+SINGLE_SLOT: Final = frozenset(
+    {"mllama", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen3next", "lfm2", "lfm2moe"}
+    | {"nemotron_h", "nemotron_h_moe"}
+)
+"""The same lineages as `ONE_AT_A_TIME`, by llama.cpp's name of the architecture."""
+
+
+def default_n_ctx(machine: Machine) -> int:
+    """Tokens of context that Ollama takes by itself on that machine."""
+    vram = sum(gpu.vram_bytes for gpu in machine.gpus)
+    return next(n_ctx for least, n_ctx in CONTEXT_BY_VRAM if vram >= least)
+
+
+def notes(arch: Architecture, settings: Settings, machine: Machine) -> Iterator[str]:
+    """What Ollama would do by itself where that is not what was estimated."""
+    own = min(default_n_ctx(machine), arch.n_ctx_train)
+    if settings.n_ctx != own:
+        yield (
+            f"left to itself Ollama would take {own:,} tokens of context here, by the GPUs' memory: "
+            f"set OLLAMA_CONTEXT_LENGTH={settings.n_ctx}, or estimate with --ctx {own}"
+        )
+    if settings.n_seqs > 1 and (arch.family in SINGLE_SLOT or arch.is_encoder):
+        yield (
+            f"Ollama serves this architecture one request at a time: the {settings.n_seqs} sequences need "
+            "llama.cpp"
+        )
 
 
 def image(accelerator: Accelerator) -> str | None:

@@ -13,6 +13,7 @@ from advisor.assessment import Candidate
 from advisor.backends.devices import Accelerator, host_bytes, used_gpus
 from advisor.hardware import Machine
 from advisor.model import ModelKind
+from advisor.serving import vllm as memory
 
 PROGRAM: Final = ("vllm", "serve")
 PORT: Final = 8000
@@ -26,9 +27,6 @@ IMAGES: Final[Mapping[Accelerator, str]] = {
 
 MIN_COMPUTE_CAPABILITY: Final = (7, 5)
 """The oldest GPUs that the CUDA wheels hold kernels for."""
-DEFAULT_UTILIZATION: Final = 0.92
-"""vLLM's own share of a GPU's memory; the start fails where less than that is free."""
-
 _VISIBLE_DEVICES: Final = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "HIP_VISIBLE_DEVICES"}
 
 
@@ -77,8 +75,11 @@ def server_args(
 
 
 def environment(candidate: Candidate, machine: Machine) -> tuple[tuple[str, str], ...]:
-    """No usage reports; where the plan leaves some GPUs out, the ones to use."""
-    variables = (("VLLM_NO_USAGE_STATS", "1"),)
+    """No usage reports; layers by GPU where they differ; the GPUs to use where the plan leaves some out."""
+    variables: tuple[tuple[str, str], ...] = (("VLLM_NO_USAGE_STATS", "1"),)
+    if candidate.placement.gpu_layers:
+        layers = ",".join(str(n) for n in candidate.placement.gpu_layers if n)
+        variables += (("VLLM_PP_LAYER_PARTITION", layers),)
     gpus = used_gpus(candidate, machine)
     if not gpus or len(gpus) == len(machine.gpus):
         return variables
@@ -95,9 +96,12 @@ def command(candidate: Candidate) -> str:
 
 
 def utilization(candidate: Candidate, machine: Machine) -> float:
-    """The share of each GPU's memory that vLLM reserves: what is free on the fullest one, rounded down."""
-    free = [gpu.capacity_bytes * 1000 // gpu.vram_bytes / 1000 for gpu in used_gpus(candidate, machine)]
-    return min([*free, DEFAULT_UTILIZATION])
+    """The share of each GPU's memory that vLLM reserves: its default, or what is needed and free."""
+    rows = [row for row in candidate.memory.devices if row.kind == "gpu"]
+    needs = tuple(
+        (gpu, row.total_bytes) for gpu, row in zip(machine.gpus, rows, strict=False) if row.weights_bytes
+    )
+    return memory.utilization(needs)
 
 
 def _engine_args(candidate: Candidate) -> tuple[str, ...]:
@@ -111,4 +115,6 @@ def _engine_args(candidate: Candidate) -> tuple[str, ...]:
         args += ("--kv-cache-dtype", "fp8")
     if candidate.kind is not ModelKind.CHAT:
         args += ("--runner", "pooling")
+    if set(candidate.modalities) != {"text"} and not candidate.projector:
+        args += ("--language-model-only",)  # the towers for images and audio are not in the plan
     return args

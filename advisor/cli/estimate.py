@@ -15,18 +15,18 @@ from advisor.cli import options
 @options.run
 @options.context
 @options.hardware
+@options.method
+@options.fetch
 @click.option(
-    "--method",
-    type=click.Choice(["probe", "rules", "auto"]),
-    default="auto",
-    help="Ask llama.cpp, or compute by rule.  [default: auto]",
+    "--limits", is_flag=True, help="Add the longest context, the most users and the finest quantization."
 )
 @options.as_json
 def command(model: str, hardware: str | None, accelerator: str | None, as_json: bool, **flags: Any) -> None:
     """Say how much memory MODEL needs, device by device, and how fast it would be.
 
-    MODEL is a catalog id or alias (qwen3-8b, llama3.1:8b, Qwen/Qwen3-8B), a .gguf file, or a config.json
-    or its folder. The exit status is 1 when it does not fit.
+    MODEL is a catalog id or alias (qwen3-8b, llama3.1:8b, Qwen/Qwen3-8B), a .gguf file, a config.json or its
+    folder, or with --fetch a hub id: owner/name, owner/name:Q4_K_M, owner/name/file.gguf. The exit status is
+    1 when it does not fit.
     """
     from advisor.cli.show import show_estimate
     from advisor.cli.work import estimate_from, machine_from

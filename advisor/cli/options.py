@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    from advisor.usecase import Backend
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,7 +55,11 @@ def run(command: Command) -> Command:
             help="Type of the key-value cache.  [default: f16]",
         ),
         click.option("--backend", type=click.Choice(BACKENDS), help="Engine.  [default: llama.cpp]"),
-        click.option("--quant", metavar="NAME", help="Quantization: Q4_K_M, Q8_0, IQ4_XS, MXFP4, F16 …"),
+        click.option(
+            "--quant",
+            metavar="NAME",
+            help="Quantization: Q4_K_M, Q8_0, IQ4_XS, MXFP4 …; for other engines BF16, FP8, AWQ, 4bit …",
+        ),
         click.option(
             "--depth",
             type=click.IntRange(0),
@@ -104,11 +105,38 @@ def context(command: Command) -> Command:
             help="Output embeddings.  [default: for embedders and rerankers]",
         ),
         click.option(
+            "--kv-offload/--no-kv-offload",
+            default=True,
+            help="Caches follow their layers onto the GPUs.  [default: yes]",
+        ),
+        click.option(
             "--n-gpu-layers",
             metavar="N|auto",
             default="auto",
             help="Layers on GPUs, the output layer counted.  [default: auto]",
         ),
+    )(command)
+
+
+def method(command: Command) -> Command:
+    """--method."""
+    return click.option(
+        "--method",
+        type=click.Choice(["probe", "rules", "auto"]),
+        default="auto",
+        envvar="ADVISOR_METHOD",
+        help="Memory by llama.cpp's own plan (needs llama-cpp-python), by rule, or by the plan where it is "
+        "quickly had.  [default: auto; or ADVISOR_METHOD]",
+    )(command)
+
+
+def fetch(command: Command) -> Command:
+    """--fetch."""
+    return click.option(
+        "--fetch",
+        is_flag=True,
+        help="Read the headers of a model on the Hugging Face hub that is not in the catalog (megabytes); "
+        "afterwards it is known offline.",
     )(command)
 
 
@@ -128,16 +156,15 @@ def gpu_layers(value: str) -> int | None:
     return int(value)
 
 
-def planned_backend(value: str | None) -> Backend | None:
-    """The backend, refused where its memory is not known by rule yet."""
-    planned: tuple[Backend, ...] = ("llama.cpp", "ollama")
-    if value is None:
-        return None
-    for backend in planned:
-        if value == backend:
-            return backend
-    raise click.BadParameter(
-        f"{value}'s own memory is not estimated yet; choose llama.cpp or ollama "
-        "(deploy can write vLLM's files for a model that has some)",
-        param_hint="--backend",
-    )
+def recommended_backend(value: str | None, kv_type: str | None) -> None:
+    """Refuse a backend that can be estimated, but that no command is written for, or without such a cache."""
+    from advisor.backends import BACKENDS as PLANNED
+
+    if value is not None and value not in PLANNED:
+        raise click.BadParameter(
+            f"{value} can be estimated (advisor estimate MODEL --backend {value}), not recommended; "
+            f"choose {', '.join(PLANNED)}",
+            param_hint="--backend",
+        )
+    if value == "vllm" and kv_type in ("q8_0", "q4_0"):
+        raise click.BadParameter(f"vllm has no {kv_type} cache; fp8 is its own", param_hint="--kv-type")

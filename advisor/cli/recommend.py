@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from advisor.cli import options
+
+if TYPE_CHECKING:
+    from advisor.usecase import Method
 
 USE_CASES = (
     "chat",
@@ -70,6 +73,7 @@ USE_CASES = (
 )
 @options.run
 @options.hardware
+@options.method
 @click.option("--answers", type=click.Path(path_type=Path), help="YAML file with the same answers.")
 @click.option("--yes", is_flag=True, help="Never ask.")
 @click.option("--limit", type=click.IntRange(0, 50), default=4, help="Alternatives shown.  [default: 4]")
@@ -85,6 +89,7 @@ USE_CASES = (
 def command(
     hardware: str | None,
     accelerator: str | None,
+    method: Method,
     answers: Path | None,
     yes: bool,
     limit: int,
@@ -112,7 +117,8 @@ def command(
         asked = ask(machine)
         flags |= asked
         again += as_flags(asked)
-    result = recommend(requirements_from(flags, answers), machine=machine, limit=limit)
+    requirements = requirements_from(flags, answers)
+    result = recommend(requirements, machine=machine, limit=limit, method=method, on_slow=_say_why_it_takes)
     if save is not None:
         write_whole(save, result.model_dump_json(indent=2) + "\n", force=force)
     if as_json:
@@ -122,6 +128,12 @@ def command(
     if explain is not None:
         show_explanation(result, explain, to_stderr=as_json)
     sys.exit(0 if result.choice else 1)
+
+
+def _say_why_it_takes() -> None:
+    click.echo(
+        "asking llama.cpp for its own plan of the pick; the answer is kept for the next time", err=True
+    )
 
 
 def _named(needs: dict[str, Any]) -> dict[str, Any]:

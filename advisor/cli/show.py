@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, Placement, SpeedEstimate
+from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeedEstimate
+from advisor.backends.llama_cpp import layer_args
 from advisor.errors import UnknownModelError
 from advisor.model import ModelKind
 from advisor.units import format_bytes, gib_down, gib_up
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from advisor.estimation import Estimate
     from advisor.hardware import Machine
+    from advisor.limits import Limits
     from advisor.plan import Recommendation
 
 BAR_WIDTH: Final = 20
@@ -55,7 +57,7 @@ def memory_table(memory: MemoryEstimate) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("device")
+    table.add_column("device", no_wrap=True)
     for title in _COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("needs", justify="right", style="bold", no_wrap=True)
@@ -71,8 +73,11 @@ def _cells(row: DeviceMemory) -> Iterator[str]:
     for parts in _COLUMNS.values():
         size = sum(getattr(row, part) for part in parts)
         yield format_bytes(size, digits=1) if size else "-"
-    yield f"{gib_up(row.total_bytes):.1f} GiB"
-    yield "unknown" if row.capacity_bytes is None else f"{gib_down(row.capacity_bytes):.1f} GiB"
+    need, free = gib_up(row.total_bytes), gib_down(row.capacity_bytes or 0)
+    if row.fits and need > free:  # by less than the rounding hides
+        need = free
+    yield f"{need:.1f} GiB"
+    yield "unknown" if row.capacity_bytes is None else f"{free:.1f} GiB"
 
 
 def speed_line(speed: SpeedEstimate | None, kind: ModelKind = ModelKind.CHAT) -> str:
@@ -113,26 +118,43 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
     if result.fits is False:
         verdict += f": {format_bytes(result.memory.missing_bytes)} missing"
     out.print(f"\ntotal    {gib_up(result.memory.total_bytes):.1f} GiB, {verdict}")
+    if result.would_fit:
+        out.print(f"         would fit with {', or '.join(change.text for change in result.would_fit)}")
     if result.fits is not False:
         out.print(f"speed    {speed_line(result.speed)}")
-    if result.placement.n_gpu_layers:
-        out.print(f"layers   {layer_flags(result.placement)}")
-    source = {"config-rules": "by rule", "gguf-header": "from the file's header", "probe": "by llama.cpp"}
-    out.print(f"weights  {source[result.memory.source]}")
+    if result.placement.gpu_layers:
+        out.print(f"layers   {' '.join(layer_args(result.placement))}")
+    out.print(_source_line(result.memory))
     if result.speed:
         out.print(f"basis    {result.speed.basis}")
+    if result.limits:
+        out.print(_limits_table(result.limits))
     for note in result.assumptions:
         out.print(f"assumed  {note}")
 
 
-def layer_flags(placement: Placement) -> str:
-    """llama.cpp's flags for where the layers go."""
-    flags = [f"-ngl {placement.n_gpu_layers}"]
-    if len(placement.gpu_layers) > 1:
-        flags.append(f"-ts {','.join(map(str, placement.gpu_layers))}")
-    if placement.n_cpu_moe:
-        flags.append(f"--n-cpu-moe {placement.n_cpu_moe}")
-    return " ".join(flags)
+def _limits_table(limits: Limits) -> Table:
+    """How far each kind of room takes the model, and what would leave nothing to the host."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("at most", "context", "with q8_0 cache", "users", "quantization"):
+        table.add_column(title, justify="left" if title == "at most" else "right", no_wrap=True)
+    rooms = (("all on GPUs", limits.on_gpus), ("with RAM" if limits.on_gpus else "in RAM", limits.anywhere))
+    for name, reach in rooms:
+        if reach:
+            cells = (reach.n_ctx, reach.n_ctx_q8_0, reach.n_seqs)
+            table.add_row(name, *(f"{n:,}" if n else "none" for n in cells), reach.quantization or "none")
+    if limits.would_fit_on_gpus:
+        table.caption = "all on GPUs with " + ", or ".join(c.text for c in limits.would_fit_on_gpus)
+        table.caption_justify = "left"
+    return table
+
+
+def _source_line(memory: MemoryEstimate) -> str:
+    if memory.proven_by:
+        return f"memory   proven by {memory.proven_by}"
+    return "weights  from the file's header" if memory.source == "gguf-header" else "weights  by rule"
 
 
 def _context(result: Estimate | Candidate) -> str:

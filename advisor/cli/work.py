@@ -8,17 +8,20 @@ from typing import Any, Final
 
 import click
 
-from advisor.api import machine_of, workload_of
+from advisor.api import estimate_of, machine_of, workload_of
 from advisor.catalog import load_catalog
-from advisor.cli.options import gpu_layers, planned_backend
+from advisor.cli.options import gpu_layers, recommended_backend
 from advisor.errors import AdvisorError
-from advisor.estimation import Estimate, estimate_on
+from advisor.estimation import Estimate
 from advisor.hardware import Machine
+from advisor.limits import Question, limits_of, remedies
 from advisor.model import ModelKind
 from advisor.quantization import MIXES
 from advisor.resolve import resolve_model
+from advisor.serving.engines import ENGINES
+from advisor.serving.formats import NAMES as FORMATS
 from advisor.settings import Settings
-from advisor.usecase import DEFAULT_N_CTX, Requirements
+from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements
 
 _VENDORS: Final = {"cuda": {"nvidia"}, "rocm": {"amd"}, "metal": {"apple"}, "sycl": {"intel"}}
 """Accelerators that drive one vendor's GPUs only."""
@@ -39,17 +42,14 @@ def machine_from(hardware: str | None, accelerator: str | None) -> Machine:
 
 def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Estimate:
     """Estimate a model under the flags of `options.run` and `options.context`."""
-    backend = planned_backend(flags["backend"]) or "llama.cpp"
-    if flags["method"] == "probe":
-        raise AdvisorError(
-            "--method probe is not built yet: use rules, or advisor smoke-test on a .gguf you have"
-        )
-    subject = resolve_model(model, load_catalog)
+    backend: Backend = flags["backend"] or "llama.cpp"
+    asked = known_quantization(flags["quant"])
+    subject = resolve_model(model, load_catalog, quantization=asked, fetch=flags["fetch"])
     embeddings = flags["embeddings"]
     settings = Settings(
         n_ctx=flags["ctx"] or min(DEFAULT_N_CTX, subject.architecture.n_ctx_train),
         n_seqs=flags["parallel"],
-        kv_type=_kv_type(flags["kv_type"]),
+        kv_type=_kv_type(flags["kv_type"], backend),
         flash_attn=flags["flash_attn"] != "off",
         n_batch=flags["batch"],
         n_ubatch=flags["ubatch"],
@@ -57,29 +57,55 @@ def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Est
         kv_unified=flags["kv_unified"],
         swa_full=flags["swa_full"],
         embeddings=subject.kind is not ModelKind.CHAT if embeddings is None else embeddings,
+        kv_offload=flags["kv_offload"],
     )
     workload = workload_of(
         subject,
         settings,
-        quantization=known_quantization(flags["quant"]),
+        quantization=asked,
         backend=backend,
         depth=flags["depth"],
         prompt_tokens=flags["prompt_tokens"],
     )
-    return estimate_on(workload, machine, gpu_layers(flags["n_gpu_layers"]))
+    n_gpu_layers = gpu_layers(flags["n_gpu_layers"])
+    if n_gpu_layers is not None and backend in ENGINES:
+        raise click.BadParameter(f"{backend} places every layer itself", param_hint="--n-gpu-layers")
+    result = estimate_of(subject, workload, machine, n_gpu_layers=n_gpu_layers, method=flags["method"])
+    question = Question(
+        architecture=workload.architecture,
+        weights=workload.weights,
+        quantization=workload.quantization,
+        settings=settings,
+        machine=machine,
+        weights_in=subject.weights,
+    )
+    return _with_limits(result, question, asked=flags["limits"])
+
+
+def _with_limits(result: Estimate, question: Question, *, asked: bool) -> Estimate:
+    """The estimate, with the limits where they were asked for, and what would make the model fit."""
+    if result.backend not in ("llama.cpp", "ollama"):
+        if asked:
+            raise click.BadParameter(f"are known for llama.cpp, not {result.backend}", param_hint="--limits")
+        return result
+    limits = limits_of(question) if asked else None
+    changes = remedies(question) if result.fits is False else ()
+    return result.model_copy(update={"limits": limits, "would_fit": changes})
 
 
 def known_quantization(name: str | None) -> str | None:
-    """The name as GGUF files spell it, where it is one of theirs in another case or llama.cpp's long form."""
+    """The name as it is spelled, where it was given in another case or llama.cpp's long form."""
     if name is None:
         return None
     spelled = name.upper().removesuffix("_MOE")
-    return spelled if spelled in MIXES else name
+    if spelled in MIXES:
+        return spelled
+    return next((known for known in FORMATS if known.upper() == spelled), name)
 
 
-def _kv_type(name: str) -> Any:
-    if name == "fp8":
-        raise click.BadParameter("llama.cpp has no fp8 cache; q8_0 is its own", param_hint="--kv-type")
+def _kv_type(name: str, backend: Backend) -> Any:
+    if name == "fp8" and backend in ("llama.cpp", "ollama"):
+        raise click.BadParameter(f"{backend} has no fp8 cache; q8_0 is its own", param_hint="--kv-type")
     return name
 
 
@@ -90,7 +116,7 @@ def requirements_from(flags: Mapping[str, Any], answers: Path | None) -> Require
     """
     given = {name: value for name, value in flags.items() if value not in (None, (), False)}
     merged = {**(_read_answers(answers) if answers else {}), **given}
-    planned_backend(merged.get("backend"))
+    recommended_backend(merged.get("backend"), merged.get("kv_type"))
     if "quantization" in merged:
         merged["quantization"] = known_quantization(str(merged["quantization"]))
     from pydantic import ValidationError

@@ -5,7 +5,7 @@
 """
 
 from advisor.gguf.facts import model_name, quantization_name, tensor_sizes
-from advisor.gguf.files import read_header
+from advisor.gguf.files import read_header, read_header_in
 from advisor.gguf.header import ArrayLength, GgufHeader, GgufTensor, parse_header
 from advisor.gguf.translation import architecture_of_header
 
@@ -18,5 +18,6 @@ __all__ = [
     "parse_header",
     "quantization_name",
     "read_header",
+    "read_header_in",
     "tensor_sizes",
 ]

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 from typing import Final
 
 from pydantic import Field
 
 from advisor.errors import GgufError
+from advisor.folders import Read
 from advisor.tensor_types import ALIGNMENT, GGML_TYPE_NUMBERS, GGML_TYPES, tensor_bytes
 from advisor.units import MIB, format_bytes, pad
 from advisor.value import Value
-
-Read = Callable[[int, int], bytes]
-"""(offset, n) → up to n bytes from there; fewer only where the file ends."""
 
 MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)

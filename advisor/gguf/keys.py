@@ -75,6 +75,13 @@ class Keys:
             raise GgufError(f"{self.shown(name)} has {len(value)} entries for {self.n_blocks} layers")
         return tuple(self._whole(name, int(x) if isinstance(x, bool) else x) for x in value)
 
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """A list of whole numbers that must be there, one a block or more."""
+        value = self.get(name)
+        if not isinstance(value, tuple) or len(value) < self.n_blocks:
+            raise GgufError(f"{self.shown(name)} must list a number for each of {self.n_blocks} layers")
+        return tuple(self._whole(name, x) for x in value)
+
     def _whole(self, name: str, value: MetadataValue) -> int:
         if type(value) is not int or not 0 <= value <= MAX_INTEGER:
             what = "an array" if isinstance(value, tuple | ArrayLength) else shown(str(value))
@@ -104,6 +111,11 @@ class Shapes:
         """Length of a tensor's rows; 0 where there is no such tensor."""
         shape = self._by_name.get(name)
         return shape[0] if shape else 0
+
+    def depth(self, name: str) -> int:
+        """Number of matrices in a tensor of three dimensions; 0 where there is none such."""
+        shape = self._by_name.get(name, ())
+        return shape[2] if len(shape) > 2 else 0
 
     def n_rows(self, name: str) -> int:
         """Number of a matrix's rows; 0 where there is no such tensor."""

@@ -12,6 +12,7 @@ from advisor.architecture import LayerKind
 from advisor.gguf.keys import Keys
 
 F, S, R = LayerKind.FULL.value, LayerKind.SLIDING.value, LayerKind.RECURRENT.value
+P, N = LayerKind.PARALLEL.value, LayerKind.NONE.value
 
 
 class _Interleaved(NamedTuple):
@@ -46,11 +47,21 @@ _INTERLEAVED: Final = {
     "modern-bert": _Interleaved(3, full_first=True),
 }
 """`load_swa_pattern` in llama.cpp; other families have windows only where the file lists its layers."""
+_FIXED_WINDOWS: Final = {"llama4": 8192, "smallthinker": 4096}
+"""Tokens, whatever the file says, unless it says that there is no window."""
 _EXAONE4_LAYERS_WITH_WINDOWS: Final = 64
 """Of EXAONE 4 only the 32B has windows, and llama.cpp knows it by its layers."""
 
-_ZERO_HEADS_RECUR: Final = frozenset({"granitehybrid", "lfm2", "lfm2moe"})
+_ZERO_HEADS_RECUR: Final = frozenset(
+    {"granitehybrid", "lfm2", "lfm2moe", "jamba", "plamo2", "kimi-linear", "kimi-k3"}
+)
 """Families whose recurrent layers are those without KV heads."""
+_ONE_BLOCK_A_LAYER: Final = frozenset({"nemotron_h", "nemotron_h_moe"})
+"""Families whose layers without KV heads recur unless they are a feed-forward block."""
+_BOTH_MIXERS: Final = frozenset({"falcon-h1"})
+"""Families with attention and a recurrent block side by side in every layer."""
+_ALL_SLIDE: Final = frozenset({"deepseek4"})
+"""Families whose every layer has the window."""
 DELTA_NET: Final = frozenset({"qwen3next", "qwen35", "qwen35moe"})
 """Families whose recurrent layers are listed, or come in a fixed interval."""
 _DELTA_NET_INTERVAL: Final = 4
@@ -68,9 +79,15 @@ def layer_letters(keys: Keys, kv_heads: Sequence[int]) -> Iterator[str]:
         attention = S if keys.family == "lfm2" and window(keys) else F
         for i in range(keys.n_layers):
             yield attention if kv_heads[i] else R
+    elif keys.family in _ONE_BLOCK_A_LAYER:
+        widths = keys.per_block("feed_forward_length") or (0,) * keys.n_layers
+        for i in range(keys.n_layers):
+            yield F if kv_heads[i] else N if widths[i] else R
+    elif keys.family in _BOTH_MIXERS:
+        yield from P * keys.n_layers
     else:
-        for slides in _sliding(keys):
-            yield S if slides else F
+        for slides, heads in zip(_sliding(keys), kv_heads, strict=True):
+            yield N if not heads else S if slides else F
 
 
 def _sliding(keys: Keys) -> Sequence[bool]:
@@ -81,6 +98,8 @@ def _sliding(keys: Keys) -> Sequence[bool]:
         return everywhere_full
     if keys.family == "exaone4" and keys.n_layers != _EXAONE4_LAYERS_WITH_WINDOWS:
         return everywhere_full
+    if keys.family in _ALL_SLIDE:
+        return [True for _ in layers]
     pattern = "attention.sliding_window_pattern"
     if isinstance(keys.get(pattern), tuple):
         flags = keys.per_block(pattern) or ()
@@ -100,6 +119,6 @@ def window(keys: Keys) -> int:
     """Tokens of the sliding layers' window; 0 where there is none."""
     written = keys.optional("attention.sliding_window")
     if written is not None:
-        return written
+        return _FIXED_WINDOWS.get(keys.family, written) if written else 0
     rule = _INTERLEAVED.get(keys.family)
     return (rule and rule.window) or 0

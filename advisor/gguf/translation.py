@@ -8,7 +8,6 @@ of its own is read as a plain decoder, unless its keys say that it is none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
@@ -17,15 +16,14 @@ from advisor.architecture import (
     BERT_FAMILIES,
     ENCODER_FAMILIES,
     Architecture,
-    Mla,
+    FeedForwardKind,
     Moe,
     PerLayerEmbeddings,
-    Recurrent,
 )
 from advisor.errors import GgufError
 from advisor.gguf.header import GgufHeader, shown
 from advisor.gguf.keys import Keys, Shapes
-from advisor.gguf.layers import DELTA_NET, F, R, S, layer_letters, window
+from advisor.gguf.mixers import mixers
 from advisor.hf_config import shorten_pattern
 from advisor.tensors import FAMILIES
 
@@ -78,141 +76,98 @@ def _refuse_what_is_no_decoder(keys: Keys) -> None:
 
 def _build(keys: Keys, shapes: Shapes) -> Architecture:
     n_embd, n_vocab = shapes.of("token_embd.weight", 2)
-    cache = _cache(keys, n_embd)
-    n_shared = min(keys.optional("attention.shared_kv_layers") or 0, keys.n_layers)
-    widths = [shapes.width(f"blk.{i}.ffn_down.weight") for i in range(keys.n_layers)]
-    own, sharing = widths[: keys.n_layers - n_shared], widths[keys.n_layers - n_shared :]
-    n_ff, n_ff_shared = max(own, default=0), max(sharing, default=0)
-    per_layer = keys.optional("embedding_length_per_layer_input")
+    cache = mixers(keys, shapes, n_embd)
     return Architecture(
         family=keys.family,
         n_layers=keys.n_layers,
         n_embd=n_embd,
         n_vocab=n_vocab,
         n_ctx_train=keys.integer("context_length"),
-        n_ff=n_ff,
-        n_kv_shared_layers=n_shared,
-        n_ff_shared_kv=n_ff_shared if n_ff_shared and n_ff_shared != n_ff else None,
-        moe=_moe(keys, shapes),
-        per_layer_embeddings=PerLayerEmbeddings(n_embd=per_layer) if per_layer else None,
+        per_layer_embeddings=_per_layer_embeddings(keys, shapes),
+        n_hyper_connections=keys.optional("hyper_connection.count") or 0,
+        n_deepstack_layers=keys.optional("n_deepstack_layers") or 0,
         n_mtp_layers=keys.n_blocks - keys.n_layers,
         **cache,
-        **_rope_table(shapes, cache["head_dim_full"] or cache["head_dim"], keys.family),
+        **_feed_forward(keys, shapes, n_embd),
+        **_rope_table(shapes, cache.get("head_dim_full") or cache["head_dim"], keys.family),
         **_seen_in_tensors(keys, shapes),
     )
 
 
-def _cache(keys: Keys, n_embd: int) -> dict[str, Any]:
-    """The fields that decide caches and states."""
-    heads = keys.per_block("attention.head_count")
-    if not heads or max(heads) == 0:
-        raise GgufError(
-            f"the header does not give {keys.shown('attention.head_count')} above 0: no attention to estimate"
-        )
-    n_heads = max(heads)  # queries are not cached, and a graph is as large as its largest layer
-    kv_heads = keys.per_block("attention.head_count_kv") or heads
-    letters = "".join(layer_letters(keys, kv_heads))
+def _per_layer_embeddings(keys: Keys, shapes: Shapes) -> PerLayerEmbeddings | None:
+    width = keys.optional("embedding_length_per_layer_input")
+    if not width:
+        return None
+    added = shapes.depth("altup_proj.weight")
+    return PerLayerEmbeddings(
+        n_embd=width,
+        n_altup=added + 1 if added else 0,
+        laurel_rank=shapes.n_rows("blk.0.laurel_l.weight"),
+    )
+
+
+def _feed_forward(keys: Keys, shapes: Shapes, n_embd: int) -> dict[str, Any]:
+    """Kind and width of every layer's feed-forward block."""
+    blocks = [f"blk.{i}" for i in range(keys.n_layers)]
+    letters = "".join(_ffn_letter(shapes, block) for block in blocks)
+    if set(letters) == {FeedForwardKind.NONE}:
+        raise GgufError("the file has no tensor blk.0.ffn_down.weight; it is not a whole model")
+    moe = _moe(keys, shapes, n_embd, letters)
+    widths = tuple(shapes.width(f"{block}.ffn_down.weight") for block in blocks)
+    n_shared = min(keys.optional("attention.shared_kv_layers") or 0, keys.n_layers)
+    own, sharing = widths[: keys.n_layers - n_shared], widths[keys.n_layers - n_shared :]
+    n_ff, n_ff_shared = max(own, default=0), max(sharing, default=0)
+    differ = len(set(own) - {0}) > 1 or len(set(sharing) - {0}) > 1
     return {
-        "n_heads": n_heads,
-        "layer_pattern": shorten_pattern(letters),
-        "n_swa": window(keys) if S in letters else 0,
-        "recurrent": _recurrent(keys) if R in letters else None,
-        "head_dim_full": None,
-        **_kv_heads(keys, letters, kv_heads, n_embd, n_heads),
+        "moe": moe,
+        "ffn_pattern": "" if _is_plain(letters, moe) else shorten_pattern(letters),
+        "n_ff": max(widths) if differ else n_ff,
+        "n_ff_by_layer": widths if differ else (),
+        "n_kv_shared_layers": n_shared,
+        "n_ff_shared_kv": n_ff_shared if n_ff_shared != n_ff and n_ff_shared and not differ else None,
     }
 
 
-def _kv_heads(keys: Keys, letters: str, kv_heads: Sequence[int], n_embd: int, n_heads: int) -> dict[str, Any]:
-    """Number and width of the KV heads, by kind of layer where they differ."""
-    if keys.has("attention.key_length_mla"):
-        mla = _mla(keys)
-        head_dim = mla.qk_nope_head_dim + mla.qk_rope_head_dim
-        # Every head has a K and a V of its own, rebuilt from the one latent that the file counts as a head.
-        return {"n_kv_heads": n_heads, "head_dim": head_dim, "mla": mla}
-    dim = _head_dim(keys, "", n_embd // n_heads)
-    if S not in letters:
-        return {"n_kv_heads": _one_count(keys, letters, kv_heads, F), "head_dim": dim}
-    sliding, sliding_dim = _one_count(keys, letters, kv_heads, S), _head_dim(keys, "_swa", dim)
-    full = _one_count(keys, letters, kv_heads, F) if F in letters else sliding
-    return {
-        "n_kv_heads": sliding,
-        "n_kv_heads_full": full if full != sliding else None,
-        "head_dim": sliding_dim,
-        "head_dim_full": dim if dim != sliding_dim else None,
-    }
+def _ffn_letter(shapes: Shapes, block: str) -> str:
+    if shapes.has(f"{block}.ffn_down_exps.weight"):
+        return FeedForwardKind.EXPERTS.value
+    has_dense = shapes.has(f"{block}.ffn_down.weight")
+    return FeedForwardKind.DENSE.value if has_dense else FeedForwardKind.NONE.value
 
 
-def _head_dim(keys: Keys, suffix: str, default: int) -> int:
-    """Width of a head; where K and V differ in it, their mean: the two together take the same bytes."""
-    k = keys.optional(f"attention.key_length{suffix}") or default
-    v = keys.optional(f"attention.value_length{suffix}") or default
-    if (k + v) % 2:
-        raise GgufError(
-            f"the model has heads whose K is {k} and whose V is {v} wide, for which there are no rules"
-        )
-    return (k + v) // 2
+def _is_plain(letters: str, moe: Moe | None) -> bool:
+    """Whether `Architecture` knows the kinds without a pattern: dense layers first, experts after them."""
+    n_dense = moe.n_layers_dense if moe else len(letters)
+    dense, experts = FeedForwardKind.DENSE.value, FeedForwardKind.EXPERTS.value
+    return letters == dense * n_dense + experts * (len(letters) - n_dense)
 
 
-def _one_count(keys: Keys, letters: str, kv_heads: Sequence[int], kind: str) -> int:
-    """The number of KV heads that every layer of that kind has."""
-    counts = sorted({n for n, letter in zip(kv_heads, letters, strict=False) if letter == kind})
-    if len(counts) == 1 and counts[0]:
-        return counts[0]
-    name = keys.shown("attention.head_count_kv")
-    if not counts:
-        raise GgufError(f"no layer has attention by {name}, for which there are no rules")
-    raise GgufError(
-        f"{name} differs between layers of one kind (from {counts[0]} to {counts[-1]}), "
-        "for which there are no rules yet"
-    )
-
-
-def _mla(keys: Keys) -> Mla:
-    rope = keys.integer("rope.dimension_count")
-    return Mla(
-        q_lora_rank=keys.optional("attention.q_lora_rank") or None,
-        kv_lora_rank=keys.integer("attention.kv_lora_rank"),
-        qk_nope_head_dim=keys.integer("attention.key_length_mla") - rope,
-        qk_rope_head_dim=rope,
-        v_head_dim=keys.integer("attention.value_length_mla"),
-    )
-
-
-def _recurrent(keys: Keys) -> Recurrent:
-    if keys.has("shortconv.l_cache"):
-        return Recurrent(kind="short_conv", d_conv=keys.integer("shortconv.l_cache"))
-    return Recurrent(
-        kind="delta_net" if keys.family in DELTA_NET else "mamba2",
-        d_conv=keys.integer("ssm.conv_kernel"),
-        d_inner=keys.integer("ssm.inner_size"),
-        d_state=keys.integer("ssm.state_size"),
-        n_groups=keys.integer("ssm.group_count"),
-        n_heads=keys.integer("ssm.time_step_rank"),
-    )
-
-
-def _moe(keys: Keys, shapes: Shapes) -> Moe | None:
+def _moe(keys: Keys, shapes: Shapes, n_embd: int, letters: str) -> Moe | None:
     if (keys.optional("expert_count") or 0) < 2:
         return None
-    layers = [i for i in range(keys.n_layers) if shapes.has(f"blk.{i}.ffn_down_exps.weight")]
-    if not layers:
+    first = letters.find(FeedForwardKind.EXPERTS)
+    if first < 0:
         raise GgufError(
             "the file holds its experts one by one, as was done before 2024; get a newer conversion"
         )
-    first = f"blk.{layers[0]}"
-    n_ff, _, n_experts = shapes.of(f"{first}.ffn_down_exps.weight", 3)
     used = keys.per_block("expert_used_count")
     if used is None:
         raise GgufError(
             f"the header does not give {keys.shown('expert_used_count')}, though there are experts"
         )
+    n_ff, width, n_experts = shapes.of(f"blk.{first}.ffn_down_exps.weight", 3)
+    leads = set(letters[:first]) <= {FeedForwardKind.DENSE} and set(letters[first:]) == {
+        FeedForwardKind.EXPERTS
+    }
     return Moe(
         n_experts=n_experts,
         n_experts_used=max(used),
         n_ff=n_ff,
-        n_ff_shared=shapes.width(f"{first}.ffn_down_shexp.weight"),
-        n_layers_dense=layers[0],
-        selection_bias=shapes.has(f"{first}.exp_probs_b.bias"),
+        n_ff_shared=shapes.width(f"blk.{first}.ffn_down_shexp.weight"),
+        n_layers_dense=first if leads else 0,
+        selection_bias=any(shapes.has(f"blk.{i}.exp_probs_b.bias") for i in range(keys.n_layers)),
+        n_latent=width if width != n_embd else 0,
+        n_layers_hashed=keys.optional("hash_layer_count") or 0,
     )
 
 
@@ -237,7 +192,10 @@ def _seen_in_tensors(keys: Keys, shapes: Shapes) -> dict[str, Any]:
     return {
         "tied_embeddings": not no_output and not shapes.has("output.weight"),
         "qkv_bias": (row is None or row.qkv_bias is None)
-        and any(shapes.has(f"{b}.attn_q.bias") for b in blocks),
+        and any(shapes.has(f"{b}.{name}.bias") for b in blocks for name in ("attn_q", "attn_qkv")),
+        "qk_norm": row is not None
+        and row.qk_norm_by_model
+        and any(shapes.has(f"{b}.attn_q_norm.weight") for b in blocks),
         "v_is_k_full": any(
             shapes.has(f"{b}.attn_k.weight") and not shapes.has(f"{b}.attn_v.weight") for b in blocks
         ),

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from advisor.architecture import Architecture
 from advisor.errors import ConfigError
-from advisor.hf_config.builders import BUILDERS
+from advisor.hf_config.builders import BUILDERS, REFUSED
 from advisor.hf_config.reader import Config, shorten_pattern
 
 __all__ = ["architecture_of", "shorten_pattern"]
@@ -24,12 +24,14 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture:
 
     Raises `ConfigError` when the model type is unknown or a dimension is missing or contradictory.
     """
-    text = config.get("text_config")
+    text = config.get("text_config") or config.get("llm_config")
     merged = {**config, **text} if isinstance(text, Mapping) else config
     model_type = merged.get("model_type")
     if not isinstance(model_type, str):
         raise ConfigError("config.json does not give model_type, so the architecture is not known")
     build = BUILDERS.get(model_type)
+    if name := REFUSED.get(model_type):
+        raise ConfigError(f"{name} (model_type {model_type!r}) has no rules: llama.cpp cannot load it")
     if build is None:
         raise ConfigError(f"unknown model_type {model_type!r}; known: {', '.join(sorted(BUILDERS))}")
     try:

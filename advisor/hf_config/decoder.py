@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from advisor.architecture import Architecture
 from advisor.errors import ConfigError
 from advisor.hf_config.reader import Config
+
+_HEADLESS: Final = frozenset(
+    {"LlamaBidirectionalModel", "LlamaModel", "MistralModel", "Qwen2Model", "Qwen3Model"}
+)
+"""Decoders that embed: without an output matrix, in whose place llama.cpp takes the token embedding."""
 
 
 def decoder(c: Config, family: str, *, tied_default: bool = False, **extra: Any) -> Architecture:
@@ -22,14 +27,15 @@ def decoder(c: Config, family: str, *, tied_default: bool = False, **extra: Any)
             )
     fields: dict[str, Any] = {
         "family": family,
-        "n_layers": c.integer("num_hidden_layers"),
+        "n_layers": extra.get("n_layers") or c.integer("num_hidden_layers"),
         "n_embd": n_embd,
         "n_vocab": c.integer("vocab_size"),
         "n_ctx_train": c.integer("max_position_embeddings"),
         "n_heads": heads,
         "n_kv_heads": c.optional("num_key_value_heads") or heads,
         "head_dim": head_dim,
-        "tied_embeddings": c.flag("tie_word_embeddings", tied_default),
+        "tied_embeddings": c.flag("tie_word_embeddings", tied_default)
+        or not _HEADLESS.isdisjoint(c.architectures),
     }
     if "n_ff" not in extra:
         fields["n_ff"] = c.integer("intermediate_size")

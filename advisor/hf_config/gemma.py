@@ -1,12 +1,18 @@
-"""Gemma 1 to 4."""
+"""Gemma 1 to 4, and 3n."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from advisor.architecture import Architecture, Moe, PerLayerEmbeddings
+from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.reader import Config
+
+_GEMMA3N: Final = {"hidden_size_per_layer_input": 256, "altup_num_inputs": 4, "laurel_rank": 64}
+_GEMMA3N_OWN_CACHE: Final = 20
+"""Constants of llama.cpp's Gemma 3n (src/llama-hparams.h, src/models/gemma3n.cpp)."""
 
 
 def gemma(family: str, pattern: str | None) -> Callable[[Config], Architecture]:
@@ -26,6 +32,33 @@ def gemma(family: str, pattern: str | None) -> Callable[[Config], Architecture]:
         return decoder(c, family, tied_default=True, layer_pattern=pattern, n_swa=c.integer("sliding_window"))
 
     return build
+
+
+def gemma3n(c: Config) -> Architecture:
+    """Gemma 3n; llama.cpp knows its sizes by heart, so any other is refused."""
+    n_layers, shared = c.integer("num_hidden_layers"), c.count("num_kv_shared_layers")
+    for name, expected in _GEMMA3N.items():
+        if c.integer(name) != expected:
+            raise ConfigError(f"config.json: {name} is {c.data[name]}, where llama.cpp expects {expected}")
+    if n_layers - shared != _GEMMA3N_OWN_CACHE:
+        raise ConfigError(
+            f"config.json: {n_layers - shared} layers have a cache, where llama.cpp expects "
+            f"{_GEMMA3N_OWN_CACHE}"
+        )
+    return decoder(
+        c,
+        "gemma3n",
+        tied_default=True,
+        n_ff=c.uniform("intermediate_size"),
+        layer_pattern=c.pattern(n_layers),
+        n_swa=c.integer("sliding_window"),
+        n_kv_shared_layers=shared,
+        per_layer_embeddings=PerLayerEmbeddings(
+            n_embd=c.integer("hidden_size_per_layer_input"),
+            n_altup=c.integer("altup_num_inputs"),
+            laurel_rank=c.integer("laurel_rank"),
+        ),
+    )
 
 
 def gemma4(c: Config) -> Architecture:

@@ -14,6 +14,27 @@ def qwen2(c: Config) -> Architecture:
     return decoder(c, "qwen2")
 
 
+def qwen2_vl(c: Config) -> Architecture:
+    """The language part of Qwen 2 VL and 2.5 VL."""
+    return decoder(c, "qwen2vl")
+
+
+def qwen3_vl(c: Config) -> Architecture:
+    """The language part of Qwen 3 VL, dense."""
+    return decoder(c, "qwen3vl", n_deepstack_layers=_n_deepstack(c))
+
+
+def qwen3_vl_moe(c: Config) -> Architecture:
+    """The language part of Qwen 3 VL, mixture of experts."""
+    return qwen3_moe(c).model_copy(update={"family": "qwen3vlmoe", "n_deepstack_layers": _n_deepstack(c)})
+
+
+def _n_deepstack(c: Config) -> int:
+    """Layers that take in features of the image; none in a config of the language part alone."""
+    layers = c.mapping("vision_config").get("deepstack_visual_indexes")
+    return len(layers) if isinstance(layers, list) else 0
+
+
 def qwen3(c: Config) -> Architecture:
     """Qwen 3, dense."""
     return decoder(c, "qwen3")

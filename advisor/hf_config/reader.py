@@ -53,13 +53,41 @@ class Config:
             return int(value)
         return None
 
+    def uniform(self, name: str) -> int:
+        """A number that may be given as a list, one entry a layer, all equal."""
+        value = self.data.get(name)
+        if not isinstance(value, list) or not value:
+            return self.integer(name)
+        if any(entry != value[0] for entry in value):
+            raise ConfigError(f"config.json: {name} differs between layers, for which there are no rules")
+        return Config({name: value[0]}).integer(name)
+
     def flag(self, name: str, default: bool) -> bool:
         value = self.data.get(name)
         return default if value is None else bool(value)
 
+    def refuse(self, *names: str) -> None:
+        """Raise `ConfigError` where one of `names` is set: for what it turns on there are no rules."""
+        for name in names:
+            if self.flag(name, False):
+                raise ConfigError(f"config.json: {name} is set, for which there are no rules")
+
     def mapping(self, name: str) -> Mapping[str, Any]:
         value = self.data.get(name)
         return value if isinstance(value, Mapping) else {}
+
+    def by_layer(self, name: str, n_layers: int) -> Sequence[Any]:
+        """A list of one entry a layer; entries after those, of prediction blocks, are left out."""
+        value = self.data.get(name)
+        if not isinstance(value, list) or len(value) < n_layers:
+            raise ConfigError(f"config.json does not give {name} for its {n_layers} layers")
+        return value[:n_layers]
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """The model's classes in transformers; empty where it names none."""
+        names = self.data.get("architectures")
+        return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
     def pattern(self, n_layers: int) -> str:
         """Layer letters of `layer_types`, shortened to one period; EXAONE writes the period itself."""

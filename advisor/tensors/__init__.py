@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from advisor.architecture import Architecture, Layer
+from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.tensors.attention import attention, latent_attention
 from advisor.tensors.ends import input_tensors, output_tensors
 from advisor.tensors.families import FAMILIES, Family, family_of
 from advisor.tensors.feed_forward import experts, feed_forward
+from advisor.tensors.gemma import EXTRAS
 from advisor.tensors.recurrent import recurrent
-from advisor.tensors.tensor import Tensor, f32, matrix, norm
+from advisor.tensors.sparse import compressed_attention, hyper_connections, index
+from advisor.tensors.tensor import Tensor, f32, norm
 
 __all__ = ["FAMILIES", "Family", "Tensor", "family_of", "tensors"]
 
@@ -28,45 +30,46 @@ def tensors(arch: Architecture) -> tuple[Tensor, ...]:
     Raises `ConfigError` for a family that has no rules yet.
     """
     family = family_of(arch)
-    rows = [*input_tensors(arch), *output_tensors(arch, family)]
+    rows = [*input_tensors(arch, family), *output_tensors(arch, family)]
     for i, layer in enumerate(arch.layers):
         prefix = f"blk.{i}."
         rows += (row._replace(name=prefix + row.name) for row in _layer(arch, family, layer))
+    if not family.first_layer_norm:
+        rows = [row for row in rows if row.name != "blk.0.attn_norm.weight"]
     return tuple(rows)
 
 
 def _layer(arch: Architecture, family: Family, layer: Layer) -> Iterator[Tensor]:
-    for name in family.norms:
-        yield f32(f"{name}.weight", arch.n_embd)
+    yield from _norms(arch.n_embd, family, layer)
     if layer.kind.has_state:
         assert arch.recurrent is not None  # the architecture was checked when it was made
         yield from recurrent(arch.n_embd, arch.recurrent, family)
     if layer.kind.has_attention:
-        yield from latent_attention(arch, arch.mla) if arch.mla else attention(arch, family, layer)
+        yield from _attention(arch, family, layer)
+        yield from index(arch, layer)
     if layer.has_experts:
         assert arch.moe is not None
-        yield from experts(arch.n_embd, family, arch.moe)
+        yield from experts(arch.n_embd, family, arch.moe, arch.n_vocab if layer.hashes_experts else 0)
     if layer.n_ff:
         yield from feed_forward(arch.n_embd, family, layer.n_ff)
-    if arch.is_bert:
-        yield from norm("attn_output_norm", arch.n_embd, bias=True)
-        yield from norm("layer_output_norm", arch.n_embd, bias=True)
-    if arch.family == "gemma4":
-        yield from _gemma4_extras(arch)
+    yield from hyper_connections(arch)
+    if extras := EXTRAS.get(arch.family):
+        yield from extras(arch)
 
 
-def _gemma4_extras(arch: Architecture) -> Iterator[Tensor]:
-    """Scale of the layer's output, norms around the experts, and the per-layer embedding's projections."""
-    n = arch.n_embd
-    yield f32("layer_output_scale.weight", 1)
-    if arch.moe:
-        yield f32("ffn_gate_inp.scale", n)
-        yield f32("pre_ffw_norm_2.weight", n)
-        yield f32("post_ffw_norm_1.weight", n)
-        yield f32("post_ffw_norm_2.weight", n)
-        yield f32("ffn_down_exps.scale", arch.moe.n_experts)
-    if arch.per_layer_embeddings:
-        width = arch.per_layer_embeddings.n_embd
-        yield matrix("inp_gate", n, width)
-        yield matrix("proj", width, n)
-        yield f32("post_norm.weight", n)
+def _attention(arch: Architecture, family: Family, layer: Layer) -> Iterator[Tensor]:
+    if arch.mla:
+        return latent_attention(arch, family, arch.mla)
+    if arch.compressed:
+        return compressed_attention(arch, arch.compressed, layer)
+    return attention(arch, family, layer)
+
+
+def _norms(n: int, family: Family, layer: Layer) -> Iterator[Tensor]:
+    has_mixer = layer.kind is not LayerKind.NONE
+    has_block = layer.has_experts or layer.n_ff > 0
+    for name in family.norms:
+        if not family.norms_follow_blocks or (has_mixer if name.startswith("attn") else has_block):
+            yield from norm(name, n, bias=family.norm_bias)
+    for name in family.bare_norms:
+        yield f32(name, n)

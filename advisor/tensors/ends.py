@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from advisor.architecture import Architecture
 from advisor.tensors.families import Family
+from advisor.tensors.sparse import hyper_output
 from advisor.tensors.tensor import Tensor, f32, matrix, norm
 
 
-def input_tensors(arch: Architecture) -> Iterator[Tensor]:
+def input_tensors(arch: Architecture, family: Family) -> Iterator[Tensor]:
     n = arch.n_embd
     yield matrix("token_embd", n, arch.n_vocab)
     if arch.is_bert:
@@ -17,12 +18,16 @@ def input_tensors(arch: Architecture) -> Iterator[Tensor]:
             yield f32("token_types.weight", n, arch.n_token_types)
         if arch.n_positions:
             yield f32("position_embd.weight", n, arch.n_positions)
-        yield from norm("token_embd_norm", n, bias=True)
+    if family.embd_norm:
+        yield from norm("token_embd_norm", n, bias=family.norm_bias)
     if arch.per_layer_embeddings:
         width = arch.per_layer_embeddings.n_embd
         yield matrix("per_layer_token_embd", width * arch.n_layers, arch.n_vocab)
         yield matrix("per_layer_model_proj", n, width * arch.n_layers)
         yield f32("per_layer_proj_norm.weight", width)
+        if copies := arch.per_layer_embeddings.n_altup:
+            yield matrix("altup_proj", n, n, copies - 1)
+            yield matrix("altup_unembd_proj", n, n, copies - 1)
     yield from _rope_factors(arch)
 
 
@@ -37,13 +42,20 @@ def _rope_factors(arch: Architecture) -> Iterator[Tensor]:
 
 def output_tensors(arch: Architecture, family: Family) -> Iterator[Tensor]:
     if family.output_norm:
-        yield f32(f"{family.output_norm}.weight", arch.n_embd)
+        yield from norm(family.output_norm, arch.n_embd, bias=family.norm_bias)
     if not arch.tied_embeddings and not arch.is_bert:
         yield matrix("output", arch.n_embd, arch.n_vocab)
-    if arch.n_labels and arch.is_bert:
-        yield matrix("cls", arch.n_embd, arch.n_embd)
-        yield f32("cls.bias", arch.n_embd)
+        if family.output_bias:
+            yield f32("output.bias", arch.n_vocab)
+    for name in family.output_vectors:
+        yield f32(f"{name}.weight", arch.n_embd)
+    yield from hyper_output(arch)
     if arch.n_labels:
-        yield matrix("cls.output", arch.n_embd, arch.n_labels)
-        if arch.is_bert:
-            yield f32("cls.output.bias", arch.n_labels)
+        yield from (_classifier(name, arch.n_embd, arch.n_labels) for name in family.classifier)
+
+
+def _classifier(name: str, n: int, n_labels: int) -> Tensor:
+    """One tensor of a reranker's head: a dense layer with a norm, and the labels."""
+    head, kind = name.rsplit(".", 1)
+    width = n_labels if head == "cls.output" else n
+    return matrix(head, n, width) if kind == "weight" and head != "cls.norm" else f32(name, width)

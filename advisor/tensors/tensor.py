@@ -1,4 +1,4 @@
-"""One tensor of a model file, and the three ways they are written down."""
+"""One tensor of a model file, and the ways they are written down."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ class Tensor(NamedTuple):
     """Stored as F32 whatever the quantization: vectors, norms, routers, convolutions."""
     native_mxfp4: bool = False
     """The checkpoint itself stores it in MXFP4."""
+    is_table: bool = False
+    """Whole numbers, stored as I32."""
 
 
 def matrix(name: str, *shape: int, native_mxfp4: bool = False) -> Tensor:
@@ -23,6 +25,10 @@ def matrix(name: str, *shape: int, native_mxfp4: bool = False) -> Tensor:
 
 def f32(name: str, *shape: int) -> Tensor:
     return Tensor(name, shape, True)
+
+
+def i32(name: str, *shape: int) -> Tensor:
+    return Tensor(name, shape, keep_f32=True, is_table=True)
 
 
 def norm(name: str, n: int, *, bias: bool = False) -> Iterator[Tensor]:

@@ -4,9 +4,9 @@
 
 Rows: llama.cpp's own plan of every catalog model, asked for now (needs the extra `smoke`), and with --truth
 those of a folder with memory.csv, gpu_full_offload.csv and configs.json. For each architecture it prints how
-many rows have weights, caches, states and outputs exact, how many compute buffers lie within 5 %, the worst
-total, and the worst of one sequence, F16 cache and flash attention ("plain"). Rows whose note says that
-weights were repacked for the machine's own kernels are left out and counted.
+many rows have weights, caches, states and outputs exact, how many compute buffers are exact (to 64 bytes) and
+within 5 %, the worst total, and the worst of one sequence, F16 cache and flash attention ("plain"). Rows
+whose note says that weights were repacked for the machine's own kernels are left out and counted.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ TESTS = Path(__file__).parent.parent
 PLANNED_N_CTX = 8192
 LIBRARY_OUTPUTS = 2048
 """0 in a row's n_outputs_max is the library's default: the batch."""
+ROUNDING = 64
+"""A compute buffer counts as exact within so many bytes: twice the allocator's alignment."""
 QUANTIZATIONS = {"MXFP4_MOE": "MXFP4"}
 
 
@@ -131,7 +133,8 @@ def planned_rows(folder: Path) -> Iterator[Row]:
     """Every catalog model in its first GGUF quantization, under llama-server's settings."""
     sys.path.insert(0, str(TESTS))
     from plan_memory import plan
-    from sparse_gguf import write_sparse
+
+    from advisor.gguf.sparse import write_sparse
 
     catalog = load_catalog()
     for model in catalog.models:
@@ -164,17 +167,19 @@ def print_table(title: str, rows: list[Row | None]) -> None:
             by_family[row.family].append(row)
     left_out = sum(row is None for row in rows)
     print(f"\n{title}: {len(rows) - left_out} rows, {left_out} repacked ones left out")
-    print(f"{'architecture':16}{'rows':>6}  {'inexact parts':34}{'compute 5 %':>13}{'worst':>10}{'plain':>9}")
+    head = f"{'architecture':16}{'rows':>6}  {'inexact parts':34}"
+    print(f"{head}{'compute exact':>15}{'5 %':>7}{'worst':>10}{'plain':>9}")
     for family, group in sorted(by_family.items()):
         wrong = {
             part: sum(row.exact[part][0] != row.exact[part][1] for row in group) for part in group[0].exact
         }
         inexact = ", ".join(f"{part} {n}" for part, n in wrong.items() if n) or "none"
-        near = sum(abs(row.compute[0] / max(1, row.compute[1]) - 1) <= 0.05 for row in group)
+        equal = sum(abs(row.compute[0] - row.compute[1]) <= ROUNDING for row in group) / len(group)
+        near = sum(abs(row.compute[0] / max(1, row.compute[1]) - 1) <= 0.05 for row in group) / len(group)
         worst = max((total_error(row) for row in group), key=abs)
         plain = max((total_error(row) for row in group if row.plain), key=abs, default=0.0)
         print(
-            f"{family:16}{len(group):6}  {inexact:34}{near / len(group):>13.0%}{worst:>+10.2%}{plain:>+9.2%}"
+            f"{family:16}{len(group):6}  {inexact:34}{equal:>15.0%}{near:>7.0%}{worst:>+10.2%}{plain:>+9.2%}"
         )
 
 

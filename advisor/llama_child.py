@@ -1,8 +1,8 @@
-"""The smoke test's own process: loads a model with llama.cpp, runs it, and tells what it sees.
+"""The process that llama.cpp runs in: loads a model, plans or runs it, and tells what it sees.
 
-    python -m advisor.smoke_child library
-    python -m advisor.smoke_child plan MODEL.gguf TRIAL
-    python -m advisor.smoke_child run MODEL.gguf TRIAL
+    python -m advisor.llama_child library
+    python -m advisor.llama_child plan MODEL.gguf TRIAL
+    python -m advisor.llama_child run MODEL.gguf TRIAL
 
 Every line on stdout is a JSON object, printed as soon as its figures are known, so that what was measured
 survives a crash; llama.cpp's log goes to stderr. TRIAL is a `Trial` as JSON. What may crash (reading the

@@ -1,0 +1,116 @@
+"""The compute buffers of llama.cpp by rule: its graph, its scheduler and its allocator, simulated.
+
+A graph is built from the family's facts (`facts`, `model` and the blocks), split among the devices
+(`scheduler`) and laid out in memory (`allocator`), each as llama.cpp does it. Nothing here depends on the
+quantization. Where a plan of llama.cpp (`no_alloc`) and a real load differ, this follows the plan: in a load
+a layer's first norm stays on its own device, so that a pipeline's later GPUs copy one row less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property, lru_cache, partial
+from typing import Final
+
+from advisor.architecture import Architecture
+from advisor.graphs.allocator import allocate
+from advisor.graphs.builder import Builder
+from advisor.graphs.layout import KEPT, Layout, Place, Placed, cache_owners, code, representative
+from advisor.graphs.model import build
+from advisor.graphs.scheduler import PIPELINE_COPIES, schedule
+from advisor.settings import Settings
+from advisor.value import Value
+
+__all__ = ["Compute", "Layout", "Place", "cache_owners", "compute_bytes", "layout_code", "simulate"]
+
+
+REMEMBERED: Final = 4096
+"""Layouts whose buffers are kept: a sweep over a catalog asks for a few of every model."""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def compute_bytes(arch: Architecture, settings: Settings, layout: Layout) -> tuple[int, ...]:
+    """The compute buffer of every GPU, and last that of the host."""
+    placed = tuple(zip(arch.layers, layout.layers, strict=True))
+    return _of_representatives(arch, settings, layout._replace(layers=()), _representatives(arch, placed))
+
+
+def layout_code(arch: Architecture, layout: Layout) -> str:
+    """A short name of everything about a layout that its buffers depend on, for one model."""
+    placed = tuple(zip(arch.layers, layout.layers, strict=True))
+    return code(arch.layers, layout._replace(layers=()), _representatives(arch, placed))
+
+
+def _representatives(arch: Architecture, placed: tuple[Placed, ...]) -> tuple[Placed, ...]:
+    """The layers to simulate.
+
+    Those that take in an image's features are not like the rest; per-layer embeddings, which lie between the
+    first layers' tensors, need one repetition more. Where an index chooses latents, every layer has a
+    constant that is there from the start: all layers count.
+    """
+    if arch.indexer and arch.mla:
+        return placed
+    special = arch.n_deepstack_layers
+    kept = KEPT + 1 if arch.per_layer_embeddings else KEPT
+    return placed[:special] + representative(placed[special:], kept)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _of_representatives(
+    arch: Architecture, settings: Settings, rest: Layout, placed: tuple[Placed, ...]
+) -> tuple[int, ...]:
+    return simulate(arch, settings, rest, placed)
+
+
+def simulate(
+    arch: Architecture, settings: Settings, rest: Layout, placed: tuple[Placed, ...]
+) -> tuple[int, ...]:
+    """The same for these layers, whatever `rest` says of layers."""
+    host = rest.n_gpus
+    graph = build(Builder(arch, settings, host), placed, rest.output)
+    program = schedule(graph, host, PIPELINE_COPIES if rest.pipeline else 1)
+    return allocate(program.inputs, program.nodes, host + 1)
+
+
+class Compute(Value):
+    """The compute buffers of one model under one setting."""
+
+    arch: Architecture
+    settings: Settings
+    compiled: Mapping[str, tuple[int, ...]] = {}
+    """Answers that were computed before, by `layout_code`."""
+
+    def on(self, layout: Layout) -> tuple[int, ...]:
+        """Of every GPU, and last of the host."""
+        return self.known(layout)
+
+    @cached_property
+    def known(self) -> Callable[[Layout], tuple[int, ...]]:
+        """The buffers of a layout, kept: a solver asks for the same ones again and again."""
+        if not self.compiled:
+            return cache(partial(compute_bytes, self.arch, self.settings))
+        return cache(self._look_up)
+
+    def _look_up(self, layout: Layout) -> tuple[int, ...]:
+        found = self.compiled.get(layout_code(self.arch, layout))
+        return compute_bytes(self.arch, self.settings, layout) if found is None else found
+
+    def device(self, *, has_output: bool) -> int:
+        """A GPU's part where GPUs do not form a pipeline."""
+        return self.spread(1 if has_output else 2, False)[0]
+
+    def pipeline_device(self, *, is_first: bool, has_output: bool) -> int:
+        """A GPU's part of a pipeline of three."""
+        parts = self.spread(3, True)
+        return parts[0] if is_first else parts[2 if has_output else 1]
+
+    @cached_property
+    def spread(self) -> Callable[[int, bool], tuple[int, ...]]:
+        """`_spread` that keeps its answers."""
+        return cache(self._spread)
+
+    def _spread(self, n_gpus: int, pipeline: bool) -> tuple[int, ...]:
+        """All layers on so many GPUs, each with its share of them."""
+        n = self.arch.n_layers
+        places = tuple(Place.on(i * n_gpus // n) for i in range(n))
+        return self.on(Layout(n_gpus, places, n_gpus - 1, pipeline))

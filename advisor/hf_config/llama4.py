@@ -1,0 +1,40 @@
+"""Llama 4: three layers that see their chunk of the text, then one that sees everything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from advisor.architecture import Architecture, Moe
+from advisor.errors import ConfigError
+from advisor.hf_config.decoder import decoder
+from advisor.hf_config.llama import rope_factors
+from advisor.hf_config.reader import Config
+
+_CHUNK: Final = 8192
+"""Tokens of a chunk, which llama.cpp takes for granted, as it does the pattern of the layers."""
+
+
+def llama4(c: Config) -> Architecture:
+    """Scout has experts in every layer, Maverick in every second, with one shared expert of their width."""
+    chunk = c.integer("attention_chunk_size")
+    if chunk != _CHUNK:
+        raise ConfigError(f"config.json: attention_chunk_size is {chunk}, where llama.cpp expects {_CHUNK}")
+    n_ff, step = c.integer("intermediate_size"), c.integer("interleave_moe_layer_step")
+    if step > c.integer("num_hidden_layers"):
+        raise ConfigError(f"config.json: interleave_moe_layer_step is {step}, so no layer has experts")
+    return decoder(
+        c,
+        "llama4",
+        layer_pattern="sssf",
+        n_swa=chunk,
+        n_ff=c.integer("intermediate_size_mlp"),
+        ffn_pattern="d" * (step - 1) + "e",
+        qkv_bias=c.flag("attention_bias", False),
+        rope_factors=rope_factors(c),
+        moe=Moe(
+            n_experts=c.integer("num_local_experts"),
+            n_experts_used=c.integer("num_experts_per_tok"),
+            n_ff=n_ff,
+            n_ff_shared=n_ff,
+        ),
+    )

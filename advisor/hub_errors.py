@@ -1,0 +1,92 @@
+"""What the hub's library raises, as one line: what happened and what to do."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from advisor.errors import AdvisorError, DownloadError
+
+
+@contextmanager
+def hub_errors(repo: str, otherwise: str) -> Iterator[None]:
+    """Turn what the hub's library raises into one line; its own log of retries is held back meanwhile.
+
+    otherwise: what the user can do instead, "or …".
+    """
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except AdvisorError:
+        raise
+    except Exception as error:  # versions of the library differ in the HTTP errors that they let through
+        raise DownloadError(f"{_explain(error, repo)}, {otherwise}") from error
+    finally:
+        logger.setLevel(level)
+
+
+def _explain(error: Exception, repo: str) -> str:
+    chain = list(_chain(error))
+    names = " ".join(type(link).__name__ for link in chain)
+    codes = [code for link in chain if (code := _status(link)) is not None]
+    if codes:
+        return _refusal(codes[0], names, repo)
+    return _trouble(error, names, repo)
+
+
+def _trouble(error: Exception, names: str, repo: str) -> str:
+    """Explain what went wrong before the hub gave any answer; `names` as in `_refusal`."""
+    numbers = {link.errno for link in _chain(error) if isinstance(link, OSError)}
+    if errno.ENOSPC in numbers:
+        return "the disk became full during the download: free some space, or set HF_HOME to another disk"
+    if numbers & {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"the hub's cache cannot be written ({error}): set HF_HOME to a folder of yours"
+    if "OfflineMode" in names:
+        return f"{repo} is not in the cache, and HF_HUB_OFFLINE is set: unset it"
+    if "Timeout" in names or "Connect" in names or "ProxyError" in names:
+        why = "no answer in time" if "Timeout" in names else "no connection"
+        return f"{_endpoint()} cannot be reached ({why}): check network, proxy and HF_ENDPOINT"
+    if "Protocol" in names or "ReadError" in names or "Consistency check" in str(error):
+        return f"the download from {repo} broke off again and again: run it once more"
+    what = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{repo} could not be downloaded ({what}): try again"
+
+
+def _refusal(code: int, names: str, repo: str) -> str:
+    """Explain a status of the hub's; `names` are the classes of the library's errors."""
+    page = f"{_endpoint()}/{repo}"
+    if "GatedRepo" in names:
+        return f"{repo} is gated: accept its licence at {page}, and set HF_TOKEN to a token of that account"
+    if "EntryNotFound" in names:
+        return f"a file that was asked for is not in {repo}: it was renamed or removed"
+    if "RepositoryNotFound" in names or code == 404:
+        return f"there is no repository {repo}, or only some may see it: check it, set HF_TOKEN"
+    meanings = {
+        401: "the hub wants a valid token (401): set HF_TOKEN, or unset one that is no longer valid",
+        403: f"access to {repo} is forbidden (403): ask for it at {page}, and set HF_TOKEN",
+        429: "the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit",
+    }
+    return meanings.get(code, f"the hub answered with status {code}: try again later")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    code = getattr(getattr(error, "response", None), "status_code", None)
+    return code if isinstance(code, int) else None
+
+
+def _endpoint() -> str:
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT

@@ -1,0 +1,292 @@
+"""An engine's memory on a machine, and the plan that makes the model fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby, pairwise
+from typing import Final
+
+from advisor.architecture import Architecture
+from advisor.assessment import DeviceMemory, MemoryEstimate, MemorySource
+from advisor.errors import AdvisorError
+from advisor.hardware import Gpu, Machine
+from advisor.placement import HOST_NAME, host_capacity
+from advisor.serving import local, sglang, vllm
+from advisor.serving.blocks import NULL_BLOCKS, layout_of
+from advisor.serving.devices import context_bytes
+from advisor.serving.plan import EnginePlan, Pool, Served
+from advisor.settings import Settings
+from advisor.units import GIB, format_bytes
+from advisor.usecase import Backend
+from advisor.weights import Weights
+
+POOLED: Final[tuple[Backend, ...]] = ("vllm", "sglang")
+"""Engines that reserve a pool and run on GPUs alone."""
+LOCAL: Final[tuple[Backend, ...]] = ("mlx", "transformers", "onnx")
+ENGINES: Final = (*POOLED, *LOCAL)
+
+HOST_PROCESS_BYTES: Final = 4 * GIB
+"""RAM of a PyTorch server beside the GPUs' memory: libraries, tokenizer, pinned buffers, its processes. vLLM
+asks for no more, and 2 to 5 GiB are usually seen: judgement, no published figure was found."""
+
+
+def serve(
+    arch: Architecture,
+    weights: Weights,
+    settings: Settings,
+    machine: Machine,
+    *,
+    backend: Backend,
+    source: MemorySource,
+    max_seqs: int | None = None,
+) -> Served:
+    """The smallest plan that fits, or the one that shows best what is missing.
+
+    max_seqs: requests that the engine is started for (--max-num-seqs); None: as many as are planned.
+    Raises `AdvisorError` where the engine cannot run on that machine, or has no such cache.
+    """
+    if backend in LOCAL:
+        return _local(arch, weights, settings, machine, backend, source)
+    if not machine.gpus or machine.gpus[0].vendor not in ("nvidia", "amd"):
+        raise AdvisorError(
+            f"{_TITLES[backend]} is planned for NVIDIA and AMD GPUs, and this machine has none: "
+            "use llama.cpp, or another --hardware"
+        )
+    served = None
+    for plan in plans(arch, machine):
+        served = engine_memory(
+            arch, weights, settings, plan, machine, backend=backend, source=source, max_seqs=max_seqs
+        )
+        if served.memory.fits:
+            return served
+    assert served is not None  # a machine with a GPU has a plan
+    return served
+
+
+_TITLES: Final = {"vllm": "vLLM", "sglang": "SGLang"}
+
+
+def plans(arch: Architecture, machine: Machine) -> Iterator[EnginePlan]:
+    """Divisions to try, the fewest GPUs first.
+
+    Like GPUs share every layer, in powers of two that divide the heads; what is left over, and unlike GPUs,
+    become stages of a pipeline.
+    """
+    order = sorted(range(len(machine.gpus)), key=lambda i: _likeness(machine.gpus[i]))
+    groups = [tuple(same) for _, same in groupby(order, key=lambda i: _likeness(machine.gpus[i]))]
+    found: list[EnginePlan] = []
+    for group in groups:
+        for n in range(1, len(group) + 1):
+            tensor = _tensor_parallel(arch, n)
+            if n // tensor <= arch.n_layers:
+                found.append(
+                    EnginePlan(tensor_parallel=tensor, pipeline_parallel=n // tensor, gpus=group[:n])
+                )
+    if len(groups) > 1 and len({gpu.vendor for gpu in machine.gpus}) == 1 and len(order) <= arch.n_layers:
+        found.append(_unlike(arch, machine))
+    yield from sorted(found, key=lambda plan: (plan.n_ranks, plan.pipeline_parallel))
+
+
+def _unlike(arch: Architecture, machine: Machine) -> EnginePlan:
+    """A pipeline over all GPUs, each with layers in proportion to its free memory."""
+    rooms = [gpu.capacity_bytes for gpu in machine.gpus]
+    ends = [round(arch.n_layers * sum(rooms[: i + 1]) / sum(rooms)) for i in range(len(rooms))]
+    counts = [max(1, stop - start) for start, stop in pairwise((0, *ends))]
+    counts[counts.index(max(counts))] += arch.n_layers - sum(counts)
+    return EnginePlan(pipeline_parallel=len(rooms), gpus=tuple(range(len(rooms))), stage_layers=tuple(counts))
+
+
+def _likeness(gpu: Gpu) -> tuple[int, str]:
+    return (-gpu.vram_bytes, gpu.name)
+
+
+def _tensor_parallel(arch: Architecture, n_gpus: int) -> int:
+    """The largest power of two that divides the GPUs and the heads, and suits the KV heads."""
+    size = 1
+    heads = {layer.n_heads for layer in arch.layers if layer.n_heads}
+    kv_heads = {layer.n_kv_heads for layer in arch.layers if layer.n_kv_heads and not arch.mla}
+    while n_gpus % (2 * size) == 0 and all(n % (2 * size) == 0 for n in heads):
+        if any(n % (2 * size) and (2 * size) % n for n in kv_heads):
+            break
+        size *= 2
+    return size
+
+
+def engine_memory(
+    arch: Architecture,
+    weights: Weights,
+    settings: Settings,
+    plan: EnginePlan,
+    machine: Machine,
+    *,
+    backend: Backend,
+    source: MemorySource,
+    max_seqs: int | None = None,
+) -> Served:
+    """What vLLM or SGLang needs on every GPU under `plan`, and the pool it takes."""
+    gpus = tuple(machine.gpus[i] for i in plan.gpus)
+    build = _vllm if backend == "vllm" else _sglang
+    rows, pool, notes = build(arch, weights, settings, plan, gpus, max_seqs)
+    by_position = dict(zip(plan.gpus, rows, strict=True))
+    devices = [
+        by_position.get(i, DeviceMemory(name=gpu.name, kind="gpu", capacity_bytes=gpu.capacity_bytes))
+        for i, gpu in enumerate(machine.gpus)
+    ]
+    memory = MemoryEstimate.of((*devices, _host(machine, devices)), source)
+    return Served(plan=plan, memory=memory, pool=pool, notes=tuple(notes))
+
+
+def _host(machine: Machine, gpus: list[DeviceMemory]) -> DeviceMemory:
+    taken = sum(row.total_bytes for row in gpus if machine.unified)
+    return DeviceMemory(
+        name=HOST_NAME,
+        kind="cpu",
+        overhead_bytes=HOST_PROCESS_BYTES,
+        capacity_bytes=host_capacity(machine, taken),
+    )
+
+
+_Parts = tuple[tuple[DeviceMemory, ...], Pool | None, tuple[str, ...]]
+
+
+def _vllm(
+    arch: Architecture,
+    weights: Weights,
+    settings: Settings,
+    plan: EnginePlan,
+    gpus: tuple[Gpu, ...],
+    max_seqs: int | None,
+) -> _Parts:
+    batch = vllm.default_batch(gpus[0], settings, max_seqs or settings.n_seqs)
+    in_flight = vllm.n_in_flight(batch, plan)
+    layout = layout_of(arch, settings.kv_type, plan.tensor_parallel)
+    ranks = vllm.ranks_of(arch, weights, layout, plan, gpus, batch)
+    states = layout.state_blocks() * settings.n_seqs
+    blocks = layout.blocks(settings.n_ctx, in_flight) * settings.n_seqs + NULL_BLOCKS
+    rows = tuple(
+        DeviceMemory(
+            name=rank.gpu.name,
+            kind="gpu",
+            weights_bytes=rank.weights,
+            kv_cache_bytes=(blocks - states) * rank.bytes_per_block,
+            recurrent_bytes=states * rank.bytes_per_block,
+            compute_bytes=rank.activations + rank.graphs,
+            overhead_bytes=rank.non_torch + context_bytes(rank.gpu),
+            margin_bytes=vllm.MARGIN_BYTES,
+            capacity_bytes=rank.gpu.capacity_bytes,
+        )
+        for rank in ranks
+    )
+    share = vllm.utilization(
+        tuple((rank.gpu, row.total_bytes) for rank, row in zip(ranks, rows, strict=True))
+    )
+    pool = vllm.pool_of(arch, layout, ranks, share, settings.n_ctx, in_flight) if layout.groups else None
+    notes = (
+        f"vLLM profiles a step of {batch.n_tokens:,} tokens (its default for this GPU) "
+        f"and {batch.n_seqs:,} sequence(s) (--max-num-seqs)",
+        *_partition_notes(plan, "VLLM_PP_LAYER_PARTITION"),
+        *_pool_notes("vLLM", pool, settings, "--max-model-len"),
+    )
+    return rows, pool, notes
+
+
+def _sglang(
+    arch: Architecture,
+    weights: Weights,
+    settings: Settings,
+    plan: EnginePlan,
+    gpus: tuple[Gpu, ...],
+    max_seqs: int | None,
+) -> _Parts:
+    ranks = sglang.ranks_of(arch, weights, settings.kv_type, plan, gpus)
+    rows = []
+    for rank in ranks:
+        cache, states = sglang.cache_bytes(rank, arch, settings)
+        rows.append(
+            DeviceMemory(
+                name=rank.gpu.name,
+                kind="gpu",
+                weights_bytes=rank.weights,
+                kv_cache_bytes=cache,
+                recurrent_bytes=states,
+                compute_bytes=rank.slack,
+                overhead_bytes=context_bytes(rank.gpu),
+                capacity_bytes=rank.gpu.capacity_bytes,
+            )
+        )
+    pool = None if arch.is_encoder else sglang.pool_of(arch, plan, ranks, settings.n_ctx)
+    notes = (
+        "compute is what SGLang leaves free for activations and graphs by its own rule, not a measurement",
+        *_partition_notes(plan, "SGLANG_PP_LAYER_PARTITION"),
+        *_pool_notes("SGLang", pool, settings, "--context-length"),
+    )
+    return tuple(rows), pool, notes
+
+
+def _partition_notes(plan: EnginePlan, variable: str) -> Iterator[str]:
+    if plan.stage_layers:
+        layers = ",".join(map(str, plan.stage_layers))
+        yield f"the GPUs differ: {variable}={layers} gives each as many layers as it has room for"
+
+
+def _pool_notes(engine: str, pool: Pool | None, settings: Settings, flag: str) -> Iterator[str]:
+    if pool is None:
+        return
+    if not pool.kv_tokens:
+        yield f"{engine} would have no room for a cache with {pool.flag}"
+        return
+    yield (
+        f"{engine} takes {format_bytes(pool.reserved_bytes, digits=1)} of a GPU ({pool.flag}), whatever is "
+        f"needed: {format_bytes(pool.kv_bytes, digits=1)} of cache for {pool.kv_tokens:,} tokens, "
+        f"{pool.concurrency:.2f} requests of {settings.n_ctx:,} at once; longest {flag} {pool.max_n_ctx:,}"
+    )
+
+
+def _local(
+    arch: Architecture,
+    weights: Weights,
+    settings: Settings,
+    machine: Machine,
+    backend: Backend,
+    source: MemorySource,
+) -> Served:
+    needs = local.needs_of(arch, weights, settings, machine, backend)
+    position = min(range(len(machine.gpus)), key=lambda i: _likeness(machine.gpus[i]), default=None)
+    if position is not None and backend == "onnx" and machine.gpus[position].vendor == "apple":
+        position = None  # its execution providers for Apple are not planned for
+    own = {
+        "weights_bytes": needs.weights,
+        "kv_cache_bytes": needs.kv_cache,
+        "recurrent_bytes": needs.recurrent,
+        "compute_bytes": needs.compute,
+    }
+    gpus = [
+        DeviceMemory(
+            name=gpu.name,
+            kind="gpu",
+            capacity_bytes=gpu.capacity_bytes,
+            **(own if i == position else {}),
+            overhead_bytes=needs.overhead + context_bytes(gpu) if i == position else 0,
+        )
+        for i, gpu in enumerate(machine.gpus)
+    ]
+    taken = sum(row.total_bytes for row in gpus if machine.unified)
+    host = DeviceMemory(
+        name=HOST_NAME,
+        kind="cpu",
+        **(own if position is None else {}),
+        overhead_bytes=needs.overhead,
+        capacity_bytes=host_capacity(machine, taken),
+    )
+    return Served(
+        plan=EnginePlan(gpus=() if position is None else (position,)),
+        memory=MemoryEstimate.of((*gpus, host), source),
+        notes=(_LOCAL_NOTES[backend],),
+    )
+
+
+_LOCAL_NOTES: Final = {
+    "mlx": "by rule, not measured: MLX's cache grows as requests do; the figures are for their full length",
+    "transformers": "by rule, not measured: 16-bit activations of the whole prompt in one pass, no paging",
+    "onnx": "by rule, not measured: ONNX Runtime GenAI allocates the whole context's cache at the start",
+}

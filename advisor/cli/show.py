@@ -12,7 +12,7 @@ from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeedEst
 from advisor.backends.llama_cpp import layer_args
 from advisor.errors import UnknownModelError
 from advisor.model import ModelKind
-from advisor.units import format_bytes, gib_down, gib_up
+from advisor.units import GIB, format_bytes, gib_down, gib_up
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from advisor.plan import Recommendation
 
 BAR_WIDTH: Final = 20
+NAME_WIDTH: Final = 8
+"""Columns that a device's name keeps in the narrowest terminal: "GeForce", one word a line."""
+PIPE_WIDTH: Final = 160
+"""Columns without a terminal: the widest table with the longest names."""
 _COLUMNS: Final = {
     "weights": ("weights_bytes",),
     "cache": ("kv_cache_bytes", "recurrent_bytes"),
@@ -39,7 +43,7 @@ def console(*, to_stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if to_stderr else sys.stdout
-    width = None if stream.isatty() else 120
+    width = None if stream.isatty() else PIPE_WIDTH
     return Console(file=stream, width=width, soft_wrap=not stream.isatty(), highlight=False, emoji=False)
 
 
@@ -57,12 +61,13 @@ def memory_table(memory: MemoryEstimate) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("device", no_wrap=True)
+    # In a narrow terminal bars give way first, then names: figures are what the table is for.
+    table.add_column("device", overflow="ellipsis", min_width=NAME_WIDTH)
     for title in _COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("needs", justify="right", style="bold", no_wrap=True)
     table.add_column("free", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="crop")
     for row in memory.devices:
         if row.total_bytes:
             table.add_row(row.name, *_cells(row), memory_bar(row.total_bytes, row.capacity_bytes))
@@ -72,7 +77,7 @@ def memory_table(memory: MemoryEstimate) -> Table:
 def _cells(row: DeviceMemory) -> Iterator[str]:
     for parts in _COLUMNS.values():
         size = sum(getattr(row, part) for part in parts)
-        yield format_bytes(size, digits=1) if size else "-"
+        yield format_bytes(size, digits=int(size >= GIB)) if size else "-"
     need, free = gib_up(row.total_bytes), gib_down(row.capacity_bytes or 0)
     if row.fits and need > free:  # by less than the rounding hides
         need = free

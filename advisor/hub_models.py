@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from advisor import kept_files
+from advisor.config_files import read_config
 from advisor.errors import AdvisorError, DownloadError, UnknownModelError
 from advisor.folders import Folder
 from advisor.gguf import GgufHeader, read_header_in
 from advisor.gguf.files import first_part
-from advisor.resolve import DEFAULT_QUANTIZATION, read_config
+from advisor.quantization import DEFAULT_QUANTIZATION
 from advisor.safetensors import SafetensorsHeader, has_safetensors, read_safetensors
 from advisor.value import SCHEMA_VERSION, Value
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from advisor.architecture import Architecture
 from advisor.assessment import MemorySource
+from advisor.config_files import parse_config, read_config
 from advisor.errors import ConfigError, SafetensorsError, UnknownModelError
-from advisor.folders import Folder, LocalFolder, naming
+from advisor.folders import LocalFolder
 from advisor.hf_config import architecture_of
 from advisor.model import ModelKind
+from advisor.quantization import DEFAULT_ENCODER_QUANTIZATION, DEFAULT_QUANTIZATION
 from advisor.tensors import tensors
 from advisor.units import format_bytes
 from advisor.weights import Weights, weights_by_rule, weights_of
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
     from advisor.gguf.sparse import Blueprint
     from advisor.hub_models import HubModel, HubName
     from advisor.safetensors import SafetensorsHeader
-
-DEFAULT_QUANTIZATION: Final = "Q4_K_M"
-"""What most published files are, and the smallest that keeps a model's quality nearly whole."""
-DEFAULT_ENCODER_QUANTIZATION: Final = "Q8_0"
-"""Encoders are small, and their vectors suffer more."""
-MAX_CONFIG_BYTES: Final = 16 << 20
-"""Real configs reach 3 MB (per-tensor quantization lists); anything far larger is not one."""
 
 
 class Checkpoint(NamedTuple):
@@ -232,25 +226,6 @@ def _from_hub(name: HubName, model: HubModel) -> Subject:
 
 def _read_config(path: Path) -> Mapping[str, Any]:
     return parse_config(str(path), read_config(LocalFolder(path.parent), path.name))
-
-
-def read_config(folder: Folder, name: str) -> str:
-    """The text of a config.json; raises `ConfigError` for a file that is none or cannot be read."""
-    with naming(folder.label(name), ConfigError), folder.open(name) as opened:
-        if opened.size > MAX_CONFIG_BYTES:
-            raise ConfigError("too large for a config.json; give the model's own")
-        return opened.read(0, opened.size).decode(errors="replace") if opened.size else ""
-
-
-def parse_config(label: str, text: str) -> Mapping[str, Any]:
-    """The object in a config.json's text; raises `ConfigError` with the file's label."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{label} is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{label} does not hold a configuration: its JSON is not an object")
-    return data
 
 
 def _count_parameters(rows: Iterable[tuple[str, tuple[int, ...]]], arch: Architecture) -> tuple[int, int]:

@@ -8,11 +8,15 @@ its header.
 
 from __future__ import annotations
 
+from typing import Final
+
 from advisor.quantization.chooser import quantize
 from advisor.quantization.mixes import MIXES, OLDER, WITH_IMATRIX, WITHOUT_IMATRIX, Mix, OlderRecipe
 from advisor.tensor_types import GGML_TYPES
 
 __all__ = [
+    "DEFAULT_ENCODER_QUANTIZATION",
+    "DEFAULT_QUANTIZATION",
     "MIXES",
     "OLDER",
     "WITHOUT_IMATRIX",
@@ -22,6 +26,12 @@ __all__ = [
     "base_bits",
     "quantize",
 ]
+
+
+DEFAULT_QUANTIZATION: Final = "Q4_K_M"
+"""What most published files are, and the smallest that keeps a model's quality nearly whole."""
+DEFAULT_ENCODER_QUANTIZATION: Final = "Q8_0"
+"""Encoders are small, and their vectors suffer more."""
 
 
 def base_bits(quantization: str) -> float:

@@ -350,7 +350,7 @@ BERT_FAMILIES: Final = frozenset(
     }
 )
 """Encoders without an output matrix."""
-ENCODER_FAMILIES: Final = BERT_FAMILIES | {"gemma-embedding"}
+ENCODER_FAMILIES: Final = BERT_FAMILIES | {"gemma-embedding", "llama-embed"}
 """Architectures that llama.cpp runs with no cache at all."""
 DENSE_BESIDE_EXPERTS: Final = frozenset({"gemma4"})
 """Architectures whose layers of experts have an ordinary block of width `n_ff` as well."""

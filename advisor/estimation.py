@@ -8,12 +8,15 @@ from typing import Literal
 from advisor.architecture import Architecture
 from advisor.assessment import MemoryEstimate, MemorySource, Placement, SpeedEstimate
 from advisor.backends import llama_cpp, ollama
+from advisor.file_size import older_notes
+from advisor.graphs import is_described
 from advisor.hardware import Machine
 from advisor.limits import Change, Limits
 from advisor.loads import Loads
 from advisor.memory import Footprint, Split, footprint_of
 from advisor.placement import Rate, estimate_memory, force, most_layers, placement_of, solve
 from advisor.proof import Prove, by_rule
+from advisor.quantization import MIXES
 from advisor.serving.engines import ENGINES, serve
 from advisor.serving.formats import LESS_AND_LESS, engine_weights, formats_of
 from advisor.serving.plan import Pool, Served
@@ -222,7 +225,11 @@ def _assumptions(workload: Workload, machine: Machine) -> Iterator[str]:
         yield from ollama.notes(arch, settings, machine)
     if workload.backend in ("llama.cpp", "ollama"):
         yield from llama_cpp.notes(settings)
+        if not is_described(arch.family):
+            yield f"compute buffers: the graph of {arch.family} is estimated like a plain decoder's"
         if llama_cpp.has_unlike_gpus(machine):
             yield f"GPUs numbered by their slots: start llama.cpp with {'='.join(llama_cpp.GPU_ORDER)}"
+        if workload.source == "config-rules" and workload.quantization in MIXES:
+            yield from older_notes(arch, workload.quantization)
     if arch.n_mtp_layers:
         yield f"{arch.n_mtp_layers} multi-token-prediction block(s) in the file are not loaded"

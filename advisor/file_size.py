@@ -6,13 +6,13 @@ one model (name, licence, chat template) is a few kilobytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from advisor.architecture import Architecture
 from advisor.quantization import OLDER
 from advisor.tensor_types import ALIGNMENT
-from advisor.tensors import Tensor, tensors
+from advisor.tensors import Tensor, family_of, tensors
 from advisor.units import pad
 from advisor.weights import weights_by_rule
 
@@ -84,6 +84,24 @@ def older_files(arch: Architecture, quantization: str) -> tuple[OlderFile, ...]:
         for old in OLDER
     )
     return tuple(old for old in sizes if old.bytes != now)
+
+
+def older_notes(arch: Architecture, quantization: str) -> Iterator[str]:
+    """What to know of published files by the recipes that treated fused QKV matrices otherwise.
+
+    The oldest was only seen with encoders: it is from before today's decoders.
+
+    Raises `ConfigError` like `file_bytes`.
+    """
+    if family_of(arch).attention != "fused":
+        return
+    now = file_bytes(arch, quantization)
+    met = OLDER if arch.is_encoder else OLDER[:1]
+    for old in older_files(arch, quantization):
+        if old.recipe not in {recipe.name for recipe in met}:
+            continue
+        change = f"{abs(now - old.bytes):,} bytes {'smaller' if old.bytes < now else 'larger'}"
+        yield f"an older file of this name is {change}: {old.recipe}, seen in {old.seen}"
 
 
 def _around(arch: Architecture, weights_bytes: int) -> int:

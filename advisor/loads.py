@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.backends.devices import threads
-from advisor.caches import kv_token_bytes, recurrent_bytes
+from advisor.caches import kv_row_bytes, kv_token_bytes, recurrent_bytes
 from advisor.hardware import Gpu, Machine
 from advisor.memory import Share, Split, shares
 from advisor.placement import HOST_NAME
@@ -14,6 +15,12 @@ from advisor.settings import Settings
 from advisor.speed import DeviceLoad
 from advisor.value import Value
 from advisor.weights import Weights
+
+_INDEX_BLOCK: Final = 128
+"""Tokens of a block that MiniMax M3's index chooses."""
+_DENSE_BELOW: Final = 4096
+"""Entries from which llama.cpp reads only what an index chose, where that is half of them or less
+(ggml-cuda/fattn.cu as of llama-cpp-python 0.3.36, 2026-10-01)."""
 
 
 class Loads:
@@ -149,5 +156,31 @@ class _Reads:
 
 def _cache_bytes(arch: Architecture, layer: Layer, settings: Settings, depth: int) -> int:
     """What a token reads of one layer's cache; layers that share another's read that one's."""
-    tokens = min(depth, arch.n_swa) if layer.kind is LayerKind.SLIDING else depth
-    return tokens * kv_token_bytes(arch, layer, settings.kv_type)
+    each = kv_token_bytes(arch, layer, settings.kv_type)
+    index = kv_row_bytes(layer.index_dim, settings.kv_type)
+    if layer.kind is LayerKind.SLIDING:
+        return min(depth, arch.n_swa) * each + _summary_bytes(arch, layer, settings, depth)
+    # Beside latents, a layer without an index of its own takes an earlier one's choice.
+    if arch.indexer is None or not (arch.mla or layer.index_dim):
+        return depth * each
+    block = 1 if arch.mla else _INDEX_BLOCK
+    return depth * index + _chosen(depth, arch.indexer.top_k * block) * each
+
+
+def _summary_bytes(arch: Architecture, layer: Layer, settings: Settings, depth: int) -> int:
+    """What a token reads of the summaries of older tokens; 0 where a layer keeps none."""
+    if not layer.compress_ratio:
+        return 0
+    n = depth // layer.compress_ratio
+    each, index = (kv_row_bytes(width, settings.kv_type) for width in (layer.head_dim, layer.index_dim))
+    if arch.indexer is None or not layer.index_dim:
+        return n * each
+    return n * index + _chosen(n, arch.indexer.top_k) * each
+
+
+def _chosen(n_entries: int, top_k: int) -> int:
+    """Entries that a token reads of so many, by the kernels for CPUs and for NVIDIA's GPUs.
+
+    Other GPUs read all of them, and mask what was not chosen.
+    """
+    return top_k if n_entries >= max(_DENSE_BELOW, 2 * top_k) else n_entries

@@ -1,11 +1,13 @@
 """Large mixtures of experts and sparse attention: what their configs say, and what their makers publish.
 
 Dimensions: the config.json files on the Hugging Face hub (meta-llama, zai-org's GLM-5, deepseek-ai,
-MiniMaxAI, XiaomiMiMo, moonshotai's Kimi-K3, read 2026-11-21); Step 3.5, what public repositories quote of
-its config.json (read 2026-11-21). The others were recalled, and stand because the parameters that follow
-from them are the published ones. Parameters: the models' names and cards. Makers round, and count image
-towers, prediction blocks and embeddings in or out, so that these agree to a few per cent only; llama.cpp's
-own plan is the exact check.
+MiniMaxAI, XiaomiMiMo, moonshotai's Kimi-K3, read 2026-11-21); what public repositories quote of the
+config.json of Step 3.5, GLM 4.5 Air and GLM 4.6, dots.llm1, ERNIE 4.5 21B, Hunyuan A13B, Kimi Linear,
+K-EXAONE, Ling Lite 1.5, Ling Mini 2.0, Phi 3.5 MoE, Qwen 1.5 MoE and Hunyuan 7B (read 2026-11-21). Mistral
+Small 4 and ERNIE 4.5 0.3B were recalled, and stand because the parameters that follow from them are the
+published ones. Parameters: the models' names and cards. Makers round, and count image towers, prediction
+blocks and embeddings in or out, so that these agree to a few per cent only; llama.cpp's own plan is the
+exact check.
 """
 
 from __future__ import annotations
@@ -498,7 +500,7 @@ MIXTURES: Final = {
             28,
             16,
             4,
-            5632,
+            1408,
             126464,
             num_experts=64,
             num_experts_per_tok=6,
@@ -511,13 +513,14 @@ MIXTURES: Final = {
     ),
     "ling-mini-2.0": Mixture(
         _model(
-            "bailing_moe_v2",
+            "bailing_moe",
             2048,
             20,
             16,
             4,
             5120,
             157184,
+            architectures=["BailingMoeV2ForCausalLM"],
             head_dim=128,
             num_experts=256,
             num_experts_per_tok=8,

@@ -2,10 +2,10 @@
 
 Dimensions: Nemotron-H and 3, the config.json files on the Hugging Face hub (nvidia/…, read 2026-11-21);
 StarCoder 2, ModernBERT, EuroBERT, Command R and Gemma 3n, the defaults of their configuration classes in
-transformers 5.23.0, which are those models; Falcon-H1 Tiny, Seed-OSS, Granite 3.1 and EXAONE, what public
-repositories quote from their config.json. The others were recalled, and stand because the parameters that
-follow from them are the published ones. Parameters: the models' names and cards, rounded as here, without
-an image, audio, prediction or adapter part.
+transformers 5.23.0, which are those models; Falcon-H1, Seed-OSS, Granite 3.1, EXAONE, Jamba 1.5 Mini,
+OLMoE, InternLM 2.5 and 3, and GLM-4-9B, what public repositories quote from their config.json. The others
+were recalled, and stand because the parameters that follow from them are the published ones. Parameters:
+the models' names and cards, rounded as here, without an image, audio, prediction or adapter part.
 """
 
 from __future__ import annotations

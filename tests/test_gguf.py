@@ -17,6 +17,7 @@ from published_models import PUBLISHED
 from tiny_gguf import SHAPES, SSM, WINDOW, Shapes, write
 
 from advisor.architecture import Architecture
+from advisor.catalog import load_catalog
 from advisor.errors import GgufError
 from advisor.gguf import (
     ArrayLength,
@@ -53,17 +54,22 @@ def test_what_the_rules_write_is_read_back(name: str, tmp_path: Path) -> None:
     assert weights_of(read, tensor_sizes(header)) == weights_by_rule(arch, quantization)
 
 
-FAMILIES = {name: entry.config for name, entry in (PUBLISHED | MIXTURES).items()}
+FAMILIES = {
+    **{name: architecture_of(entry.config) for name, entry in (PUBLISHED | MIXTURES).items()},
+    **{model.id: model.architecture for model in load_catalog().models},
+}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_is_read_back_layer_by_layer(name: str, tmp_path: Path) -> None:
-    arch = architecture_of(FAMILIES[name])
+    arch = FAMILIES[name]
     header = read_header(write_sparse(tmp_path / "x.gguf", arch, "Q4_K_M"))
     read = architecture_of_header(header)
     settings = Settings(n_ctx=8192, n_seqs=2)
     assert read.layers == arch.layers
     assert (read.moe, read.mla, read.indexer) == (arch.moe, arch.mla, arch.indexer)
+    assert (read.compressed, read.recurrent) == (arch.compressed, arch.recurrent)
+    assert (read.n_rot or read.head_dim) == (arch.n_rot or arch.head_dim)
     assert kv_cache_bytes(read, settings) == kv_cache_bytes(arch, settings)
     assert recurrent_bytes(read, settings) == recurrent_bytes(arch, settings)
     assert weights_of(read, tensor_sizes(header)) == weights_by_rule(arch, "Q4_K_M")

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from architectures import CONFIGS, architecture
 from plan_memory import plan
+from published_mixtures import MIXTURES
 from published_models import PUBLISHED
 
 from advisor.architecture import Architecture
 from advisor.gguf.sparse import write_sparse
-from advisor.graphs import Compute, Layout, Place, compute_bytes, simulate
+from advisor.graphs import Compute, Layout, Place, compute_bytes, is_described, simulate
 from advisor.graphs.allocator import Heap, allocate
 from advisor.graphs.layout import representative
 from advisor.graphs.nodes import Graph, Tensor
@@ -157,6 +158,10 @@ def test_the_host_needs_what_llama_plans(name: str, facts: dict[str, Any], tmp_p
     [
         pytest.param("command-r7b", id="attention beside the feed-forward block"),
         pytest.param("falcon-h1-7b", id="attention beside a recurrent block"),
+        pytest.param("falcon-h1-tiny-90m", id="the same, a smaller one"),
+        pytest.param("gemma-3n-e2b", id="copies of the residual stream"),
+        pytest.param("jamba-1.5-mini", id="Mamba 1"),
+        pytest.param("llama-embed-nemotron-8b", id="an encoder of llama's layers"),
         pytest.param("nemotron-3-nano-30b-a3b", id="one block a layer"),
         pytest.param("olmo-2-7b", id="norms over all heads"),
         pytest.param("starcoder2-3b", id="norms with a mean"),
@@ -170,6 +175,28 @@ def test_other_families_need_what_llama_plans(name: str, tmp_path: Path) -> None
         settings = Settings(n_ctx=512, n_batch=512, embeddings=True, n_outputs_max=512)
     theirs = plan(write_sparse(tmp_path / "model.gguf", arch, "Q8_0"), settings)
     assert compute_bytes(arch, settings, Layout.on_host(arch.n_layers)) == (theirs["compute"],)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("deepseek-v4-flash", id="summaries of older tokens"),
+        pytest.param("minimax-m3", id="blocks of the cache"),
+        pytest.param("kimi-linear-48b-a3b", id="Kimi's delta attention"),
+        pytest.param("kimi-k3", id="checkpoints of the residual stream"),
+        pytest.param("llama-4-scout", id="weighted inputs of experts"),
+        pytest.param("step-3.5-flash", id="a gate for every head"),
+        pytest.param("mistral-small-4", id="latents with fused experts"),
+    ],
+)
+def test_mixtures_need_what_llama_plans(name: str, tmp_path: Path) -> None:
+    arch = architecture_of(MIXTURES[name].config)
+    path = write_sparse(tmp_path / "model.gguf", arch, "Q8_0")
+    for facts in ({"n_outputs_max": 1, "flash_attn": False}, {"n_outputs_max": 512, "kv_type": "q8_0"}):
+        settings = Settings(**{"n_ctx": 8192, **facts})
+        theirs = plan(path, settings)
+        assert compute_bytes(arch, settings, Layout.on_host(arch.n_layers)) == (theirs["compute"],)
 
 
 # llama.cpp, RPC server standing in for a GPU, llama-cpp-python 0.3.36, 2026-11-21: layers of every GPU, the
@@ -234,6 +261,22 @@ def test_few_layers_show_what_all_need(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("gemma-3n-e2b", "falcon-h1-tiny-90m", "jamba-1.5-mini", "command-r7b", "nemotron-h-8b"),
+        *("llama-4-scout", "kimi-linear-48b-a3b", "step-3.5-flash"),
+    ],
+)
+def test_few_layers_of_other_families_do_too(name: str) -> None:
+    arch = architecture_of({**PUBLISHED, **MIXTURES}[name].config)
+    quantized = Settings(n_ctx=8192, kv_type="q8_0", n_outputs_max=512)
+    for settings in (Settings(n_ctx=4096), quantized, Settings(n_ctx=4096, flash_attn=False)):
+        for layout in _layouts(arch.n_layers):
+            every = tuple(zip(arch.layers, layout.layers, strict=True))
+            assert compute_bytes(arch, settings, layout) == simulate(arch, settings, layout, every)
+
+
+@pytest.mark.parametrize(
     ("pattern", "kept"),
     [
         pytest.param("aaaaaaaaaa", "aaaa", id="of ten, an even number is left out"),
@@ -254,6 +297,8 @@ def test_a_family_without_facts_is_taken_for_a_llama() -> None:
     other: Architecture = llama.model_copy(update={"family": "unheard-of"})
     settings = Settings(n_ctx=4096)
     layout = Layout.on_host(llama.n_layers)
+    assert is_described("llama")
+    assert not is_described("unheard-of")
     assert compute_bytes(other, settings, layout) == compute_bytes(llama, settings, layout)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from plan_memory import plan
+from published_mixtures import MIXTURES
 from published_models import PUBLISHED
 from quantize_types import quantizer_types
 
@@ -151,13 +151,43 @@ def test_what_has_no_rules_is_refused_by_name(config: dict[str, Any], message: s
         architecture_of(config)
 
 
-@given(
-    st.sampled_from(sorted(PUBLISHED)),
-    st.integers(0, 40),
-    st.none() | st.integers(-5, 5) | st.text(max_size=4) | st.lists(st.none() | st.integers()) | st.floats(),
+DAMAGE = [
+    *(None, True, "", "ab", "9" * 20),
+    *(-1, 0, 5, 0.5, 10**5, 10**12, 10**30, 1e308, float("inf"), float("nan")),
+    *([], [None], [1, 2], [{}], ["x"], ["full_attention"] * 3, {}, {"a": 1}),
+]
+
+
+def damaged(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The config with each of its values, those one level down included, replaced by each kind of damage."""
+    for key, value in config.items():
+        yield from ({**config, key: damage} for damage in DAMAGE)
+        if isinstance(value, dict):
+            yield from ({**config, key: part} for part in damaged(value))
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            yield from ({**config, key: [part, *value[1:]]} for part in damaged(value[0]))
+
+
+CONFIGS = {name: entry.config for name, entry in (PUBLISHED | MIXTURES).items()}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_any_config_gives_an_architecture_or_a_reason(name: str) -> None:
+    for config in damaged(CONFIGS[name]):
+        with contextlib.suppress(ConfigError):  # any other error fails the test, one of memory included
+            assert isinstance(architecture_of(config), Architecture)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        pytest.param("command-r7b", "sliding_window_pattern", id="cohere2"),
+        pytest.param("jamba-1.5-mini", "num_hidden_layers", id="jamba"),
+        pytest.param("modernbert-base", "global_attn_every_n_layers", id="modernbert"),
+        pytest.param("llama-4-scout", "interleave_moe_layer_step", id="llama4"),
+        pytest.param("phi-4", "num_hidden_layers", id="layers"),
+    ],
 )
-def test_any_config_gives_an_architecture_or_a_reason(name: str, place: int, damage: object) -> None:
-    config = PUBLISHED[name].config
-    key = sorted(config)[place % len(config)]
-    with contextlib.suppress(ConfigError):  # any other error fails the test
-        assert isinstance(architecture_of({**config, key: damage}), Architecture)
+def test_what_is_repeated_is_bounded_by_name(name: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}.* is above 1,024"):
+        architecture_of({**CONFIGS[name], key: 10**8})

@@ -11,11 +11,13 @@ from itertools import pairwise
 
 import pytest
 from architectures import architecture
+from published_mixtures import MIXTURES
 from quantize_types import FTYPES
 
 from advisor.catalog import load_catalog
 from advisor.errors import ConfigError
-from advisor.file_size import file_bytes, older_files, tokenizer_bytes
+from advisor.file_size import file_bytes, older_files, older_notes, tokenizer_bytes
+from advisor.hf_config import architecture_of
 from advisor.quantization import MIXES, WITH_IMATRIX, WITHOUT_IMATRIX, Mix, base_bits, quantize
 from advisor.tensors import tensors
 
@@ -133,6 +135,34 @@ def test_older_files_have_the_size_of_their_recipe(
 ) -> None:
     older = older_files(CATALOG[name].architecture, quantization)
     assert older[recipe].bytes == published
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization", "notes"),
+    [
+        pytest.param("phi-4-mini-instruct", "Q4_K_M", ["1,966,080 bytes smaller.*bartowski"], id="fused QKV"),
+        pytest.param(
+            "nomic-embed-text-v1.5", "Q4_K_M", ["Phi-4 mini", "smaller: .*nomic-ai"], id="an encoder's"
+        ),
+        pytest.param("phi-4-mini-instruct", "F16", [], id="no recipe"),
+        pytest.param("llama-3.2-1b-instruct", "Q4_K_M", [], id="tied, and younger than that recipe"),
+    ],
+)
+def test_older_files_are_told_of(name: str, quantization: str, notes: list[str]) -> None:
+    told = list(older_notes(CATALOG[name].architecture, quantization))
+    assert len(told) == len(notes)
+    for text, expected in zip(told, notes, strict=True):
+        assert re.search(expected, text)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "expected"), [("F16", "F32"), ("BF16", "F32"), ("Q8_0", "Q8_0"), ("Q4_K_M", "Q4_K")]
+)
+def test_the_converter_keeps_the_weights_of_an_indexs_heads(quantization: str, expected: str) -> None:
+    arch = architecture_of(MIXTURES["deepseek-v3.2"].config)
+    rows = tensors(arch)
+    types = zip(rows, quantize(arch, rows, quantization), strict=True)
+    assert {kind for row, kind in types if row.name.endswith("indexer.proj.weight")} == {expected}
 
 
 def test_an_unknown_tokenizer_is_unknown() -> None:

@@ -11,12 +11,14 @@ import pytest
 from benchmarks.vllm import figures, read_logs
 from click.testing import CliRunner
 from factories import gpu, machine
+from published_mixtures import MIXTURES
 
 from advisor.architecture import Architecture
 from advisor.catalog import load_catalog
 from advisor.cli import advisor
 from advisor.errors import AdvisorError, ConfigError
 from advisor.hardware import Gpu, Machine
+from advisor.hf_config import architecture_of
 from advisor.serving import blocks, sglang, vllm
 from advisor.serving.activations import activation_bytes
 from advisor.serving.devices import free_bytes, offered_bytes
@@ -603,3 +605,39 @@ def test_many_users_on_gpus_get_continuous_batching(hardware: str, users: str, b
     assert document["choice"]["backend"] == backend
     assert document["requirements"]["backend"] is None
     assert any("vLLM is taken" in note for note in document["notes"]) == (backend == "vllm")
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "kv_type", "size"),
+    [
+        pytest.param("deepseek-v3.2", 0, "f16", 576 * 2 + 132, id="index in FP8, with a scale"),
+        pytest.param("deepseek-v3.2", 0, "fp8", 656 + 132, id="fp8_ds_mla"),
+        pytest.param("glm-5.2", 3, "f16", 576 * 2, id="an earlier layer's index"),
+        pytest.param("minimax-m3", 0, "f16", 4 * 256 * 2, id="no index in a dense layer"),
+        pytest.param("minimax-m3", 3, "f16", 4 * 256 * 2 + 128 * 2, id="an index beside K and V"),
+        pytest.param("mimo-v2-flash", 0, "f16", 4 * (192 + 128) * 2, id="V narrower than K"),
+    ],
+)
+def test_a_token_is_stored_with_its_index(name: str, layer: int, kv_type: KvType, size: int) -> None:
+    assert blocks.token_bytes(architecture_of(MIXTURES[name].config), layer, kv_type, 1) == size
+
+
+def test_the_engines_caches_of_summaries_have_no_rules() -> None:
+    with pytest.raises(AdvisorError, match=r"compressed attention \(deepseek4\) have no rules"):
+        blocks.layout_of(architecture_of(MIXTURES["deepseek-v4-flash"].config), "f16", 1)
+
+
+def test_kimis_states_are_f32() -> None:
+    arch = architecture_of(MIXTURES["kimi-linear-48b-a3b"].config)
+    assert blocks.state_bytes(arch, 1) == 3 * 3 * 4096 * 2 + 32 * 128 * 128 * 4
+    assert blocks.state_bytes(arch, 4) * 4 == blocks.state_bytes(arch, 1)
+
+
+def test_a_tied_embedding_is_loaded_once() -> None:
+    arch = shape("qwen3-0.6b")
+    assert arch.tied_embeddings
+    weights = engine_weights(arch, "BF16")
+    rotary = arch.n_ctx_train * arch.head_dim * 2
+    assert rank_weights(arch, weights, 1, range(arch.n_layers)) == weights.total_bytes + rotary
+    first, last = (rank_weights(arch, weights, 1, stage) for stage in stages(arch.n_layers, 2))
+    assert first + last == weights.total_bytes + weights.tied_bytes + 2 * rotary

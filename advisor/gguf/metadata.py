@@ -63,13 +63,12 @@ def _common_keys(arch: Architecture) -> Keys:
 
 
 def _encoder_keys(arch: Architecture) -> Keys:
-    if not arch.is_bert:
+    if not arch.is_encoder:
         return {}
-    return {
-        "attention.causal": False,
-        "pooling_type": _MEAN,
-        "tokenizer.ggml.token_type_count": max(1, arch.n_token_types),
-    }
+    keys: Keys = {"attention.causal": False, "pooling_type": _MEAN}
+    if arch.is_bert:
+        keys["tokenizer.ggml.token_type_count"] = max(1, arch.n_token_types)
+    return keys
 
 
 def _window_keys(arch: Architecture) -> Keys:
@@ -224,8 +223,10 @@ def _family_keys(arch: Architecture) -> Keys:
 _SECTIONS: Final = [16, 24, 24, 0]
 _CONSTANTS: Final[Mapping[str, Mapping[str, KeyValue]]] = {
     "apertus": {f"xielu.{name}": 1.0 for name in ("alpha_n", "alpha_p", "beta", "eps")},
+    "bailingmoe": {"expert_weights_norm": True},
     "cohere2": {"logit_scale": 1.0},
     "granitemoe": {"logit_scale": 16.0},
+    "mistral4": {"expert_weights_norm": True},
     "nomic-bert-moe": {"moe_every_n_layers": 2},
     "qwen2vl": {"rope.dimension_sections": _SECTIONS},
     "qwen3vl": {"rope.dimension_sections": _SECTIONS},

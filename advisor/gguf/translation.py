@@ -23,6 +23,7 @@ from advisor.architecture import (
 from advisor.errors import GgufError
 from advisor.gguf.header import GgufHeader, shown
 from advisor.gguf.keys import Keys, Shapes
+from advisor.gguf.layers import DELTA_NET
 from advisor.gguf.mixers import mixers
 from advisor.hf_config import shorten_pattern
 from advisor.tensors import FAMILIES
@@ -89,7 +90,7 @@ def _build(keys: Keys, shapes: Shapes) -> Architecture:
         n_mtp_layers=keys.n_blocks - keys.n_layers,
         **cache,
         **_feed_forward(keys, shapes, n_embd),
-        **_rope_table(shapes, cache.get("head_dim_full") or cache["head_dim"], keys.family),
+        **_rope_table(keys, shapes, cache),
         **_seen_in_tensors(keys, shapes),
     )
 
@@ -174,14 +175,18 @@ def _moe(keys: Keys, shapes: Shapes, n_embd: int, letters: str) -> Moe | None:
 RopeFactors = Literal["none", "llama3", "longrope", "proportional"]
 
 
-def _rope_table(shapes: Shapes, head_dim: int, family: str) -> dict[str, Any]:
-    """Kind of the frequency table, and the dimensions it rotates where they are not a whole head's."""
+def _rope_table(keys: Keys, shapes: Shapes, cache: dict[str, Any]) -> dict[str, Any]:
+    """Kind of the frequency table, and the dimensions that are rotated where they are not a whole head's."""
     factors: RopeFactors = "none"
     if n := shapes.width("rope_factors_long.weight"):
         factors = "longrope"
     elif n := shapes.width("rope_freqs.weight"):
-        factors = "proportional" if family == "gemma4" else "llama3"
-    return {"rope_factors": factors, "n_rot": 2 * n if n and 2 * n != head_dim else None}
+        factors = "proportional" if keys.family == "gemma4" else "llama3"
+    head_dim = cache.get("head_dim_full") or cache["head_dim"]
+    # The latents of `Mla` and the delta nets' quarter of a head are known without it.
+    known = cache["mla"] or keys.family in DELTA_NET or keys.family in BERT_FAMILIES
+    n_rot = 2 * n if n else 0 if known else keys.optional("rope.dimension_count") or 0
+    return {"rope_factors": factors, "n_rot": n_rot if n_rot not in (0, head_dim) else None}
 
 
 def _seen_in_tensors(keys: Keys, shapes: Shapes) -> dict[str, Any]:

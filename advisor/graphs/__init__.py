@@ -14,18 +14,38 @@ from typing import Final
 
 from advisor.architecture import Architecture
 from advisor.graphs.allocator import allocate
+from advisor.graphs.altup import N_SPARSE_LAYERS
 from advisor.graphs.builder import Builder
+from advisor.graphs.checkpoints import has_checkpoints
+from advisor.graphs.facts import facts_of
 from advisor.graphs.layout import KEPT, Layout, Place, Placed, cache_owners, code, representative
 from advisor.graphs.model import build
 from advisor.graphs.scheduler import PIPELINE_COPIES, schedule
 from advisor.settings import Settings
+from advisor.tensors.families import FAMILIES
 from advisor.value import Value
 
-__all__ = ["Compute", "Layout", "Place", "cache_owners", "compute_bytes", "layout_code", "simulate"]
+__all__ = [
+    "Compute",
+    "Layout",
+    "Place",
+    "cache_owners",
+    "compute_bytes",
+    "is_described",
+    "layout_code",
+    "simulate",
+]
 
 
+MORE_KEPT: Final = {"gemma3n": 1, "gemma4": 1, "llama4": 2, "nemotron_h": 1, "nemotron_h_moe": 1}
+"""Repetitions beyond `KEPT` that a family needs, found by comparison with all of its layers."""
 REMEMBERED: Final = 4096
 """Layouts whose buffers are kept: a sweep over a catalog asks for a few of every model."""
+
+
+def is_described(family: str) -> bool:
+    """Whether the graph is that of the family; any other's is taken for a plain decoder's."""
+    return family in FAMILIES
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -44,15 +64,24 @@ def layout_code(arch: Architecture, layout: Layout) -> str:
 def _representatives(arch: Architecture, placed: tuple[Placed, ...]) -> tuple[Placed, ...]:
     """The layers to simulate.
 
-    Those that take in an image's features are not like the rest; per-layer embeddings, which lie between the
-    first layers' tensors, need one repetition more. Where an index chooses latents, every layer has a
-    constant that is there from the start: all layers count.
+    Those that take in an image's features, and Gemma 3n's sparse ones, are not like the rest.
     """
-    if arch.indexer and arch.mla:
+    if _needs_all(arch):
         return placed
-    special = arch.n_deepstack_layers
-    kept = KEPT + 1 if arch.per_layer_embeddings else KEPT
+    altup = arch.per_layer_embeddings and arch.per_layer_embeddings.n_altup
+    special = N_SPARSE_LAYERS if altup else arch.n_deepstack_layers
+    kept = KEPT + MORE_KEPT.get(arch.family, 0)
     return placed[:special] + representative(placed[special:], kept)
+
+
+def _needs_all(arch: Architecture) -> bool:
+    """Whether the layers leave different free blocks, however many there are.
+
+    Where an index chooses what is attended to, every layer has a constant, or copies of inputs, of its own;
+    the checkpoints of a residual stream become ever more; and where attention and feed-forward block are
+    side by side, the free blocks come back after more layers than a few.
+    """
+    return bool(arch.indexer) or has_checkpoints(arch.family) or facts_of(arch).parallel
 
 
 @lru_cache(maxsize=REMEMBERED)

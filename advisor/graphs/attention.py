@@ -13,11 +13,11 @@ from advisor.tensors.families import Family
 
 def attention(b: Builder, family: Family, layer: Layer, x: Tensor) -> Tensor:
     """One layer's attention over its cache, or in an encoder over the batch."""
-    q, k, v, gate = _projections(b, family, layer, x)
+    q, k, v, gate = projections(b, family, layer, x)
     shared = b.attended(layer)
-    q = _rotate(b, q, shared.k_rotation)
-    k = _rotate(b, k, shared.k_rotation) if k else None
-    v = _rotate(b, v, shared.v_rotation) if v else None
+    q = rotate(b, q, shared.k_rotation)
+    k = rotate(b, k, shared.k_rotation) if k else None
+    v = rotate(b, v, shared.v_rotation) if v else None
     queries_first = (q, k, v) if b.arch.is_encoder or _has_two_caches(b) else (q, v, k)
     b.expand(*(tensor for tensor in queries_first if tensor))
     if k and v and not b.arch.is_encoder:
@@ -26,10 +26,14 @@ def attention(b: Builder, family: Family, layer: Layer, x: Tensor) -> Tensor:
             v = b.op(v.shape, v)  # V is stored in columns, which a part of QKV does not have
         b.expand(b.store(v, shared.v_index))
         k = v = None
-    mixed = _rotate(b, _mix(b, layer, shared, q, k, v), shared.v_rotation)
+    mixed = rotate(b, _mix(b, layer, shared, q, k, v), shared.v_rotation)
     mixed = b.view(mixed, layer.n_heads * layer.head_dim_v, b.n_tokens)
     if gate:
         mixed = b.over(mixed, b.over(gate))
+    if family.gate == "head":
+        whole = b.view(mixed, layer.head_dim_v, layer.n_heads, b.n_tokens)
+        mixed = b.over(whole, b.view(b.over(b.mm(x, layer.n_heads)), 1, layer.n_heads, b.n_tokens))
+        mixed = b.view(mixed, layer.n_heads * layer.head_dim_v, b.n_tokens)
     return b.mm(mixed, b.arch.n_embd)
 
 
@@ -47,7 +51,7 @@ class _Heads(NamedTuple):
     """Of Q, where the family has one."""
 
 
-def _projections(b: Builder, family: Family, layer: Layer, x: Tensor) -> _Heads:
+def projections(b: Builder, family: Family, layer: Layer, x: Tensor) -> _Heads:
     """The heads, normed and rotated."""
     heads = _fused(b, layer, x) if family.attention == "fused" else _split(b, family, layer, x)
     q, k, v, gate = heads
@@ -57,6 +61,8 @@ def _projections(b: Builder, family: Family, layer: Layer, x: Tensor) -> _Heads:
     if _has_rope(b, layer):
         q = b.over(q, b.positions)
         k = b.over(k, b.positions) if k else None
+    elif b.facts.tempered:
+        q = b.over(q, b.temperature)
     if v and b.facts.normed_v:
         v = b.over(v)
     return _Heads(q, k, v, gate)
@@ -100,7 +106,7 @@ def _has_rope(b: Builder, layer: Layer) -> bool:
     return rope != "none"
 
 
-def _rotate(b: Builder, x: Tensor, rotation: Tensor | None) -> Tensor:
+def rotate(b: Builder, x: Tensor, rotation: Tensor | None) -> Tensor:
     """Times llama.cpp's Hadamard matrix, which spreads outliers before a cache is quantized."""
     if rotation is None:
         return x

@@ -9,11 +9,17 @@ from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.graphs.facts import Facts, facts_of
 from advisor.graphs.layout import Place
 from advisor.graphs.nodes import F16, F32, I32, I64, Graph, Shape, Tensor
-from advisor.settings import Settings
+from advisor.settings import CELL_PADDING, Settings
 from advisor.units import pad
 
 ROTATION: Final = 64
 """Side of the rotation that llama.cpp applies before it quantizes a cache, and of its K's smallest."""
+
+
+BLOCK: Final = 128
+"""Positions in a block of MiniMax M3's attention, as its config says."""
+PLANNED_POSITIONS: Final = 256
+"""Positions of such blocks in llama.cpp's plan, which it makes while its cache is empty."""
 
 
 class Attended(NamedTuple):
@@ -26,6 +32,40 @@ class Attended(NamedTuple):
     v_rotation: Tensor | None
     n_cells: int
     n_streams: int
+
+
+class Blocks(NamedTuple):
+    """The inputs that the layers share whose index chooses blocks."""
+
+    k_index: Tensor
+    bias: Tensor
+    position_mask: Tensor
+    cells: Tensor
+    """The cell of every position."""
+    block_of_cell: Tensor
+    mask: Tensor
+    """The mask of attention in F32."""
+
+
+class Summaries(NamedTuple):
+    """The inputs of DeepSeek V4's caches of one kind, whose entries each stand for several tokens."""
+
+    ratio: int
+    overlap: int
+    """Spans of `ratio` tokens that a summary is made of."""
+    n_cells: int
+    n_blocks: int
+    """Summaries that a batch may complete."""
+    n_state_rows: int
+    """Tokens that wait for theirs."""
+    positions: Tensor
+    read_ids: Tensor
+    write_ids: Tensor
+    write_positions: Tensor
+    persisted: Tensor
+    persisted_to: Tensor
+    mask: Tensor
+    rotation: Tensor | None
 
 
 class Builder:
@@ -54,8 +94,16 @@ class Builder:
         return tensor
 
     @cached_property
+    def tokens(self) -> Tensor:
+        return self.input(self.n_tokens, I32)
+
+    @cached_property
     def positions(self) -> Tensor:
         return self.input(self.n_tokens * self.facts.n_positions, I32)
+
+    @cached_property
+    def temperature(self) -> Tensor:
+        return self.input(1, F32, 1, self.n_tokens)
 
     @cached_property
     def output_ids(self) -> Tensor:
@@ -128,6 +176,66 @@ class Builder:
             v_rotation=None,
             n_cells=settings.n_cells,
             n_streams=streams,
+        )
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        n_cells, n, streams = self.settings.n_cells, self.n_tokens, self.settings.n_streams
+        return Blocks(
+            k_index=self.input(n, I64),
+            bias=self.input(PLANNED_POSITIONS // BLOCK, F32, n),
+            position_mask=self.input(PLANNED_POSITIONS, F32, n),
+            cells=self.input(PLANNED_POSITIONS, I32, streams),
+            block_of_cell=self.input(n_cells, I32, streams),
+            mask=self.op(self.full.mask.shape, self.full.mask),
+        )
+
+    def summaries(self, layer: Layer) -> Summaries:
+        """Those of a layer's own cache."""
+        return self._indexed_summaries if layer.index_dim else self._plain_summaries
+
+    @cached_property
+    def index_summaries(self) -> Summaries:
+        return self._summaries(
+            next(layer.compress_ratio for layer in self.arch.layers if layer.index_dim),
+            overlap=2,
+            mask_unit=F16,
+            rotation=self.index.k_rotation,
+        )
+
+    @cached_property
+    def _indexed_summaries(self) -> Summaries:
+        ratio = next(layer.compress_ratio for layer in self.arch.layers if layer.index_dim)
+        return self._own_summaries(ratio, overlap=2)
+
+    @cached_property
+    def _plain_summaries(self) -> Summaries:
+        ratios = (layer.compress_ratio for layer in self.arch.layers if not layer.index_dim)
+        return self._own_summaries(next(ratio for ratio in ratios if ratio), overlap=1)
+
+    def _own_summaries(self, ratio: int, overlap: int) -> Summaries:
+        unit = F16 if self.flash_attn else F32
+        rotation = self._rotation(self.arch.head_dim, grows=True)
+        return self._summaries(ratio, overlap, unit, rotation)
+
+    def _summaries(self, ratio: int, overlap: int, mask_unit: int, rotation: Tensor | None) -> Summaries:
+        n, streams = self.n_tokens, self.settings.n_streams
+        n_blocks, rows = n // ratio + self.settings.n_seqs, overlap * ratio * streams
+        n_cells = pad(-(-self.settings.n_cells // ratio), CELL_PADDING)
+        return Summaries(
+            ratio=ratio,
+            overlap=overlap,
+            n_cells=n_cells,
+            n_blocks=n_blocks,
+            n_state_rows=rows,
+            positions=self.input(n, I32),
+            read_ids=self.input(overlap * ratio * n_blocks, I32),
+            write_ids=self.input(n_blocks, I64),
+            write_positions=self.input(n_blocks, I32),
+            persisted=self.input(min(n, rows), I32),
+            persisted_to=self.input(min(n, rows), I32),
+            mask=self.input(n_cells, mask_unit, n // streams, 1, streams),
+            rotation=rotation,
         )
 
     def attended(self, layer: Layer) -> Attended:

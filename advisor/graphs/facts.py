@@ -17,10 +17,12 @@ class Facts(NamedTuple):
     """False: a norm with mean and bias, which never overwrites its operand."""
     rope: Literal["all", "none", "sliding"] = "all"
     """Layers whose Q and K are rotated."""
+    tempered: bool = False
+    """Q of the layers without rotation is multiplied by a factor that depends on the position."""
     n_positions: int = 1
     """Position numbers a token has."""
-    outputs: Literal["last layer", "before norm", "after norm"] = "last layer"
-    """Where the rows without an output are dropped."""
+    outputs: Literal["last layer", "last residual", "before norm", "after norm"] = "last layer"
+    """Where the rows without an output are dropped: before or after the last mixer's residual, or later."""
     scaled_embeddings: bool = False
     scaled_layers: bool = False
     """A layer ends with a weight, and so on its own device."""
@@ -32,6 +34,10 @@ class Facts(NamedTuple):
     """Router: softmax over the chosen experts instead of over all."""
     normalized_weights: bool = True
     """Router: the weights of the chosen experts are divided by their sum."""
+    weighted_inputs: bool = False
+    """Routed experts: their inputs are weighted instead of their outputs."""
+    situ: bool = False
+    """Kimi K3's activation, which takes the gate twice and bounds the other factor too."""
     parallel: bool = False
     """Attention and feed-forward block read the same norm and are added to one residual."""
 
@@ -42,6 +48,7 @@ FACTS: Final[dict[str, Facts]] = {
     "gemma": Facts(scaled_embeddings=True),
     "gemma2": Facts(scaled_embeddings=True),
     "gemma3": Facts(scaled_embeddings=True),
+    "gemma3n": Facts(scaled_embeddings=True, normed_v=True),
     "gemma4": Facts(scaled_embeddings=True, scaled_layers=True, normed_v=True, outputs="after norm"),
     "gemma-embedding": Facts(scaled_embeddings=True),
     "phi3": Facts(residual_first=(False, True)),
@@ -59,6 +66,12 @@ FACTS: Final[dict[str, Facts]] = {
     "qwen3vlmoe": Facts(n_positions=4),
     "nemotron_h": Facts(rope="none", outputs="after norm"),
     "nemotron_h_moe": Facts(rope="none", outputs="after norm"),
+    "falcon-h1": Facts(outputs="last residual"),
+    "llama4": Facts(rope="sliding", tempered=True, weighted_inputs=True, normalized_weights=False),
+    "jamba": Facts(rope="none", residual_first=(True, True), normalized_weights=False),
+    "kimi-linear": Facts(rope="none"),
+    "kimi-k3": Facts(rope="none", situ=True),
+    "step35": Facts(outputs="before norm"),
     "command-r": Facts(rms_norm=False, parallel=True),
     "cohere2": Facts(rms_norm=False, rope="sliding", parallel=True),
     "nemotron": _CENTERED,

@@ -6,9 +6,10 @@ from advisor.architecture import Indexer, Layer, Mla
 from advisor.graphs.attention import cached
 from advisor.graphs.builder import Attended, Builder
 from advisor.graphs.nodes import F16, F32, I32, Tensor
+from advisor.tensors.families import Family
 
 
-def latent_attention(b: Builder, mla: Mla, layer: Layer, x: Tensor) -> Tensor:
+def latent_attention(b: Builder, family: Family, mla: Mla, layer: Layer, x: Tensor) -> Tensor:
     """Attention over one latent a token, with Q taken into the latent's space."""
     source = b.norm(b.mm(x, mla.q_lora_rank)) if mla.q_lora_rank else x
     shared = b.attended(layer)
@@ -18,9 +19,11 @@ def latent_attention(b: Builder, mla: Mla, layer: Layer, x: Tensor) -> Tensor:
     b.expand(q, latent, k)
     b.expand(b.store(k, shared.k_index))
     if b.chosen:
-        shared = shared._replace(mask=_only_chosen(b, shared.mask, b.chosen))
+        shared = shared._replace(mask=only_chosen(b, shared.mask, b.chosen, F32))
     out = _mix(b, mla, shared, q)
     b.expand(out)
+    if family.gate == "value":
+        out = b.over(out, b.over(b.mm(x, out.shape[0])))
     return b.mm(out, b.arch.n_embd)
 
 
@@ -31,8 +34,9 @@ def _projections(b: Builder, mla: Mla, x: Tensor, source: Tensor) -> tuple[Tenso
     q = b.mm(source, heads * (nope + rope))
     compressed = b.mm(x, rank + rope)
     latent = b.view(b.norm(b.view(compressed, rank, n)), rank, 1, n)
-    q_rope = b.over(b.view(q, rope, heads, n), b.positions)
-    k_rope = b.over(b.view(compressed, rope, 1, n), b.positions)
+    q_rope, k_rope = b.view(q, rope, heads, n), b.view(compressed, rope, 1, n)
+    if b.facts.rope != "none":
+        q_rope, k_rope = b.over(q_rope, b.positions), b.over(k_rope, b.positions)
     absorbed = Tensor((rank, n, heads), (b.view(q, nope, n, heads),), pin=b.place.layer)
     q = b.op((rank + rope, heads, n), b.view(absorbed, rank, heads, n), q_rope)
     return q, b.op((rank + rope, 1, n), latent, k_rope), latent
@@ -75,15 +79,16 @@ def _choose(b: Builder, index: Indexer, x: Tensor, source: Tensor) -> Tensor:
     return b.op(chosen.shape, chosen, unit=I32)
 
 
-def _only_chosen(b: Builder, mask: Tensor, chosen: Tensor) -> Tensor:
-    """The mask, shut but for the chosen tokens."""
+def only_chosen(b: Builder, mask: Tensor, chosen: Tensor, unit: int) -> Tensor:
+    """The mask, shut but for the chosen tokens, with zeros of `unit` bytes."""
     shut = Tensor(mask.shape, (mask,), unit=mask.unit, inplace=True)
-    zeros = Tensor(chosen.shape, unit=F32)
+    zeros = Tensor(chosen.shape, unit=unit)
     zeros.is_input, zeros.device = True, b.place.layer
-    zeros = b.over(zeros)
+    zeros = Tensor(zeros.shape, (zeros,), unit=unit, inplace=True)
     opened = Tensor(
         shut.shape,
         (zeros, b.view(chosen, *chosen.shape), b.view(shut, *shut.shape)),
+        unit=shut.unit,
         root=shut,
         pin=b.place.layer,
     )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from advisor.architecture import Layer, LayerKind
+from advisor.architecture import Layer, LayerKind, PerLayerEmbeddings
+from advisor.graphs.altup import N_SPARSE_LAYERS, altup_layer, merge, stack
 from advisor.graphs.attention import attention
+from advisor.graphs.blocks import attends_blocks, block_attention
 from advisor.graphs.builder import Builder
+from advisor.graphs.checkpoints import CHECKPOINT_LAYERS, has_checkpoints, keep, mix
+from advisor.graphs.compressed import compressed_layers
 from advisor.graphs.feed_forward import experts, feed_forward, layer_feed_forward
 from advisor.graphs.latent import latent_attention
 from advisor.graphs.layout import Place, Placed
@@ -21,8 +25,57 @@ def build(b: Builder, layers: Sequence[Placed], output: int) -> Graph:
     b.place = layers[0][1]
     x = _embed(b, family)
     slices = _per_layer_embeddings(b, x)
-    for i, (layer, place) in enumerate(layers):
-        b.place = place
+    altup = b.arch.per_layer_embeddings
+    if slices and altup and altup.n_altup:
+        x = _copied_layers(b, family, altup, layers, x, slices, output)
+    elif b.arch.compressed:
+        x = compressed_layers(b, family, b.arch.compressed, layers, x, output)
+    elif has_checkpoints(b.arch.family):
+        x = _layers_with_checkpoints(b, family, layers, x, output)
+    else:
+        x = _layers(b, family, layers, x, slices)
+    b.place = Place.on(output)
+    _outputs(b, family, x)
+    return b.graph
+
+
+def _copied_layers(
+    b: Builder,
+    family: Family,
+    altup: PerLayerEmbeddings,
+    layers: Sequence[Placed],
+    x: Tensor,
+    slices: Tensor,
+    output: int,
+) -> Tensor:
+    """Gemma 3n's layers, and the rows that have an output."""
+    x = stack(b, altup, x, output)
+    for i, (layer, b.place) in enumerate(layers):
+        x = altup_layer(b, family, layer, x, slices, is_sparse=i < N_SPARSE_LAYERS)
+    return merge(b, x, output)
+
+
+def _layers_with_checkpoints(
+    b: Builder, family: Family, layers: Sequence[Placed], x: Tensor, output: int
+) -> Tensor:
+    """Kimi K3's layers, and the rows that have an output."""
+    kept: Tensor | None = None
+    for i, (layer, b.place) in enumerate(layers):
+        normed = b.first_norm(mix(b, kept, x))
+        starts_anew = i % CHECKPOINT_LAYERS == 0
+        if starts_anew:
+            kept = keep(b, kept, x)
+        b.expand(normed)
+        cur = _mixer(b, family, layer, normed, x)
+        x = cur if starts_anew else b.over(x, cur)
+        x = b.over(x, layer_feed_forward(b, family, layer, b.norm(mix(b, kept, x))))
+    b.place = Place.on(output)
+    return b.rows(mix(b, kept, x), b.output_ids)
+
+
+def _layers(b: Builder, family: Family, layers: Sequence[Placed], x: Tensor, slices: Tensor | None) -> Tensor:
+    """The layers of all other families."""
+    for i, (layer, b.place) in enumerate(layers):
         x = _layer(b, family, layer, x, is_last=i == len(layers) - 1)
         if slices:
             x = _add_slice(b, x, slices)
@@ -30,16 +83,14 @@ def build(b: Builder, layers: Sequence[Placed], output: int) -> Graph:
             x = b.over(x, b.view(b.features, b.arch.n_embd, b.n_tokens))
         if b.facts.scaled_layers:
             x = b.weighted(x)
-    b.place = Place.on(output)
-    _outputs(b, family, x)
-    return b.graph
+    return x
 
 
 def _embed(b: Builder, family: Family) -> Tensor:
     """Token embeddings, and whatever is added to them before the first layer."""
     n, width = b.n_tokens, b.arch.n_embd
     wide = width * (1 + b.arch.n_deepstack_layers)
-    x = Tensor((width, n), (b.input(n, I32),), pin=b.host)
+    x = Tensor((width, n), (b.tokens,), pin=b.host)
     if wide > width:
         b.features = x = b.op((wide, n), x)
     b.expand(x)
@@ -72,6 +123,8 @@ def _layer(b: Builder, family: Family, layer: Layer, x: Tensor, *, is_last: bool
     if "post_ffw_norm" in family.norms:
         cur = b.norm(cur)
     cur = b.over(x, cur) if b.facts.residual_first[0] else b.over(cur, x)
+    if is_last and b.facts.outputs == "last residual":
+        cur = b.rows(cur, b.output_ids)
     if not (layer.n_ff or layer.has_experts):
         return cur
     return _block(b, family, layer, cur, b.norm(cur) if _has_ffn_norm(family) else cur)
@@ -81,13 +134,22 @@ def _mixer(b: Builder, family: Family, layer: Layer, x: Tensor, whole: Tensor) -
     """Attention, a recurrent block, or the sum of both, each with a norm of its own."""
     attended: Tensor | None = None
     if layer.kind.has_attention:
-        attended = latent_attention(b, b.arch.mla, layer, x) if b.arch.mla else attention(b, family, layer, x)
+        attended = _attention(b, family, layer, x)
     if not layer.kind.has_state:
         assert attended is not None
         return attended
     assert b.arch.recurrent is not None
     kept = recurrent(b, family, b.arch.recurrent, b.first_norm(whole) if attended else x)
     return b.over(attended, kept) if attended else kept
+
+
+def _attention(b: Builder, family: Family, layer: Layer, x: Tensor) -> Tensor:
+    """A layer's attention, of whichever kind."""
+    if b.arch.mla:
+        return latent_attention(b, family, b.arch.mla, layer, x)
+    if b.arch.indexer and layer.index_dim and attends_blocks(b.settings):
+        return block_attention(b, family, layer, b.arch.indexer, x)
+    return attention(b, family, layer, x)
 
 
 def _block(b: Builder, family: Family, layer: Layer, x: Tensor, normed: Tensor) -> Tensor:

@@ -10,11 +10,16 @@ from advisor.tensors.families import Family
 
 def recurrent(b: Builder, family: Family, r: Recurrent, x: Tensor) -> Tensor:
     """One recurrent layer's block."""
-    if r.kind in ("mamba", "mamba2"):
+    if r.kind == "mamba":
+        return mamba(b, r, x)
+    if r.kind == "mamba2":
         return mamba2(b, r, x)
     if r.kind == "delta_net":
         b.expand(x)
         return delta_net(b, family, r, x)
+    if r.kind == "kda":
+        b.expand(x)
+        return kda(b, family, r, x)
     return short_conv(b, r, x)
 
 
@@ -120,3 +125,57 @@ def short_conv(b: Builder, r: Recurrent, x: Tensor) -> Tensor:
     joined = _convolve(b, width, r.d_conv, state, gated)
     mixed = Tensor((width, n), (joined,), pin=b.place.layer)
     return b.view(b.mm(b.over(middle, mixed), width), width, n)
+
+
+def kda(b: Builder, family: Family, r: Recurrent, x: Tensor) -> Tensor:
+    """Kimi's delta attention: three convolutions, and a decay for every value instead of every head."""
+    n, seqs = b.n_tokens, b.settings.n_seqs
+    heads, dim = r.n_heads, r.d_inner // r.n_heads
+    columns = _state(b, 3 * (r.d_conv - 1) * r.d_inner)
+    q, k, v = (_kda_part(b, r, columns, x) for _ in range(3))
+    decay = b.over(b.weighted(b.mm(b.mm(x, dim), r.d_inner)))
+    decay = b.weighted(b.view(decay, dim, heads, n))
+    beta = b.over(b.view(b.mm(x, heads), 1, heads, n))
+    state = b.view(_state(b, dim * r.d_inner), dim, dim, heads, seqs)
+    q, k = (b.over(b.over(t)) for t in (q, k))
+    out = b.op((r.d_inner * (n + dim * seqs),), q, k, v, b.view(decay, dim, heads, n), beta, state)
+    b.expand(b.store(b.view(out, dim * r.d_inner, seqs)))
+    normed = b.norm(b.view(b.op((dim, heads, n), b.view(out, dim, heads, n)), dim, heads, n))
+    gate = b.mm(x if family.kda_full_rank_gate else b.mm(x, dim), r.d_inner)
+    gated = b.over(normed, b.over(b.view(gate, dim, heads, n)))
+    return b.mm(b.op((r.d_inner, n), gated), b.arch.n_embd)
+
+
+def _kda_part(b: Builder, r: Recurrent, state: Tensor, x: Tensor) -> Tensor:
+    """Q, K or V after its convolution."""
+    joined = _convolve(b, r.d_inner, r.d_conv, b.view(state, r.d_inner), b.mm(x, r.d_inner))
+    mixed = Tensor((r.d_inner, b.n_tokens), (joined,), pin=b.place.layer)
+    dim = r.d_inner // r.n_heads
+    return b.view(b.over(b.view(mixed, r.d_inner, b.n_tokens)), dim, r.n_heads, b.n_tokens)
+
+
+def mamba(b: Builder, r: Recurrent, x: Tensor) -> Tensor:
+    """Mamba 1, as Jamba has it: the step's rank, B and C have norms."""
+    n, seqs, inner = b.n_tokens, b.settings.n_seqs, r.d_inner
+    state = _state(b, (r.d_conv - 1) * inner)
+    both = b.mm(x, 2 * inner)
+    joined = _convolve(b, inner, r.d_conv, state, b.view(both, inner, n))
+    mixed = b.over(Tensor((inner, n // seqs, seqs), (joined,), pin=b.place.layer))
+    parts = b.mm(mixed, r.n_heads + 2 * r.d_state)
+    dt, keys, queries = (b.norm(b.view(parts, width, n)) for width in (r.n_heads, r.d_state, r.d_state))
+    dt = b.weighted(b.mm(dt, inner))
+    b.expand(b.store())
+    states = _stored(b, r.d_state * inner)
+    scanned = Tensor(
+        (inner * n + r.d_state * inner * seqs,),
+        (*states, b.view(mixed, inner, n), dt, keys, queries, b.state_ids),
+        pin=b.place.layer,
+    )
+    b.expand(scanned)
+    _move_others(b, r.d_state * inner, states)
+    b.expand(b.store(b.view(scanned, r.d_state * inner, seqs)))
+    y = b.over(b.view(scanned, inner, n // seqs, seqs), b.weighted(mixed))
+    gate = b.view(both, inner, n)
+    gate.size += F32 * (n - 1) * inner  # as long as the rows that it is cut from
+    y = b.op((inner, n), b.op((inner, n), gate), y)
+    return b.mm(y, b.arch.n_embd)

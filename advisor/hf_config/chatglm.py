@@ -12,7 +12,7 @@ def chatglm(c: Config) -> Architecture:
     heads = c.integer("num_attention_heads")
     return Architecture(
         family="chatglm",
-        n_layers=c.integer("num_layers"),
+        n_layers=c.layers("num_layers"),
         n_embd=c.integer("hidden_size"),
         n_vocab=c.integer("padded_vocab_size", "vocab_size"),
         n_ctx_train=c.integer("seq_length"),

@@ -15,7 +15,7 @@ _QK_NORM_LAYERS: Final = 64
 
 def cohere(c: Config) -> Architecture:
     """Command R and R+, Aya 23: the output matrix is always the token embedding."""
-    n_layers, qk_norm = c.integer("num_hidden_layers"), c.flag("use_qk_norm", False)
+    n_layers, qk_norm = c.layers("num_hidden_layers"), c.flag("use_qk_norm", False)
     if qk_norm != (n_layers >= _QK_NORM_LAYERS):
         raise ConfigError(
             f"config.json: use_qk_norm is {qk_norm} with {n_layers} layers, which llama.cpp cannot load"
@@ -32,9 +32,9 @@ def cohere(c: Config) -> Architecture:
 def cohere2(c: Config) -> Architecture:
     """Command R7B and Command A: three layers with a window, then one that sees everything."""
     if "layer_types" in c.data:
-        pattern = c.pattern(c.integer("num_hidden_layers"))
+        pattern = c.pattern(c.layers("num_hidden_layers"))
     else:
-        pattern = "s" * (c.integer("sliding_window_pattern", "layer_switch") - 1) + "f"
+        pattern = "s" * (c.layers("sliding_window_pattern", "layer_switch") - 1) + "f"
     return decoder(
         c, "cohere2", tied_embeddings=True, layer_pattern=pattern, n_swa=c.integer("sliding_window")
     )

@@ -27,7 +27,7 @@ def decoder(c: Config, family: str, *, tied_default: bool = False, **extra: Any)
             )
     fields: dict[str, Any] = {
         "family": family,
-        "n_layers": extra.get("n_layers") or c.integer("num_hidden_layers"),
+        "n_layers": extra.get("n_layers") or c.layers("num_hidden_layers"),
         "n_embd": n_embd,
         "n_vocab": c.integer("vocab_size"),
         "n_ctx_train": c.integer("max_position_embeddings"),

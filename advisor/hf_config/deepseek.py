@@ -54,7 +54,7 @@ def glm_moe_dsa(c: Config) -> Architecture:
     """GLM 5 and 5.1 the same; in 5.2 most layers use an earlier layer's choice."""
     if c.data.get("indexer_types") is None:
         return _latent_decoder(c, "glm-dsa", indexer=_indexer(c), n_mtp_layers=_n_mtp(c))
-    types = c.by_layer("indexer_types", c.integer("num_hidden_layers"))
+    types = c.by_layer("indexer_types", c.layers("num_hidden_layers"))
     unknown = sorted({str(kind) for kind in types} - {"full", "shared"})
     if unknown:
         raise ConfigError(f"config.json: unknown indexer type {unknown[0]!r}")
@@ -96,7 +96,7 @@ def _indexer(c: Config, **extra: Any) -> Indexer:
 
 def deepseek_v4(c: Config) -> Architecture:
     """DeepSeek V4: a window of single keys, summaries of what is older, and several residual streams."""
-    ratios = _ratios(c, c.integer("num_hidden_layers"))
+    ratios = _ratios(c, c.layers("num_hidden_layers"))
     moe = routed_and_shared(c).model_copy(update={"n_layers_hashed": c.count("num_hash_layers")})
     return decoder(
         c,

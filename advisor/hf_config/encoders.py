@@ -27,7 +27,7 @@ def nomic_bert(c: Config) -> Architecture:
         experts = {"moe": moe, "ffn_pattern": _NOMIC_MOE}
     return Architecture(
         family="nomic-bert-moe" if experts else "nomic-bert",
-        n_layers=c.integer("n_layer"),
+        n_layers=c.layers("n_layer"),
         n_embd=n_embd,
         n_vocab=c.integer("vocab_size"),
         n_ctx_train=_NOMIC_TRAINED.get(positions, positions),
@@ -46,9 +46,9 @@ _NOMIC_MOE: Final = "de"
 def modern_bert(c: Config) -> Architecture:
     """ModernBERT: every third layer sees everything, the first of them included."""
     if "layer_types" in c.data:
-        pattern = c.pattern(c.integer("num_hidden_layers"))
+        pattern = c.pattern(c.layers("num_hidden_layers"))
     else:
-        pattern = "f" + "s" * (c.integer("global_attn_every_n_layers") - 1)
+        pattern = "f" + "s" * (c.layers("global_attn_every_n_layers") - 1)
     return _encoder(c, "modern-bert", layer_pattern=pattern, n_swa=c.integer("local_attention"))
 
 
@@ -69,7 +69,7 @@ def distil_bert(c: Config) -> Architecture:
     positions = c.integer("max_position_embeddings")
     return Architecture(
         family="bert",
-        n_layers=c.integer("n_layers"),
+        n_layers=c.layers("n_layers"),
         n_embd=n_embd,
         n_vocab=c.integer("vocab_size"),
         n_ctx_train=positions,
@@ -110,7 +110,7 @@ def _encoder(c: Config, family: str, **extra: Any) -> Architecture:
     heads, n_embd = c.integer("num_attention_heads"), c.integer("hidden_size")
     fields: dict[str, Any] = {
         "family": family,
-        "n_layers": c.integer("num_hidden_layers"),
+        "n_layers": c.layers("num_hidden_layers"),
         "n_embd": n_embd,
         "n_vocab": c.integer("vocab_size"),
         "n_ctx_train": extra.get("n_ctx_train") or c.integer("max_position_embeddings"),

@@ -36,7 +36,7 @@ def gemma(family: str, pattern: str | None) -> Callable[[Config], Architecture]:
 
 def gemma3n(c: Config) -> Architecture:
     """Gemma 3n; llama.cpp knows its sizes by heart, so any other is refused."""
-    n_layers, shared = c.integer("num_hidden_layers"), c.count("num_kv_shared_layers")
+    n_layers, shared = c.layers("num_hidden_layers"), c.count("num_kv_shared_layers")
     for name, expected in _GEMMA3N.items():
         if c.integer(name) != expected:
             raise ConfigError(f"config.json: {name} is {c.data[name]}, where llama.cpp expects {expected}")
@@ -76,7 +76,7 @@ def gemma4(c: Config) -> Architecture:
         c,
         "gemma4",
         tied_default=True,
-        layer_pattern=c.pattern(c.integer("num_hidden_layers")),
+        layer_pattern=c.pattern(c.layers("num_hidden_layers")),
         n_swa=c.integer("sliding_window"),
         head_dim_full=c.integer("global_head_dim"),
         n_kv_heads_full=c.optional("num_global_key_value_heads"),

@@ -24,7 +24,7 @@ def _mamba2(c: Config) -> Recurrent:
 
 def granite_hybrid(c: Config) -> Architecture:
     """Granite 4: Mamba 2 layers with some of attention; the smallest have attention alone."""
-    n_layers = c.integer("num_hidden_layers")
+    n_layers = c.layers("num_hidden_layers")
     pattern = c.pattern(n_layers)
     shared = c.optional("shared_intermediate_size") or 0
     moe = None
@@ -62,7 +62,7 @@ def falcon_h1(c: Config) -> Architecture:
 
 def jamba(c: Config) -> Architecture:
     """Jamba: Mamba 1 with attention in every so many layers, and experts in every other one."""
-    n_layers, n_embd = c.integer("num_hidden_layers"), c.integer("hidden_size")
+    n_layers, n_embd = c.layers("num_hidden_layers"), c.integer("hidden_size")
     if c.optional("mamba_expand") != _JAMBA_EXPAND:
         raise ConfigError("config.json: mamba_expand is not 2, which llama.cpp cannot load")
     moe, ffn = None, "d"
@@ -115,5 +115,5 @@ def lfm2(c: Config) -> Architecture:
         tied_default=True,
         moe=moe,
         recurrent=Recurrent(kind="short_conv", d_conv=c.integer("conv_L_cache")),
-        layer_pattern=c.pattern(c.integer("num_hidden_layers")),
+        layer_pattern=c.pattern(c.layers("num_hidden_layers")),
     )

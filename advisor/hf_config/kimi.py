@@ -62,7 +62,7 @@ def _check_k3(c: Config, linear: Config) -> None:
 
 def _pattern(c: Config, linear: Config) -> str:
     """Letters of the layers, whose lists count from 1."""
-    n_layers = c.integer("num_hidden_layers")
+    n_layers = c.layers("num_hidden_layers")
     letters: dict[int, str] = {}
     for name, letter in (("full_attn_layers", "f"), ("kda_layers", "r")):
         layers = linear.data.get(name)

@@ -23,7 +23,7 @@ def arcee(c: Config) -> Architecture:
 
 def exaone(c: Config) -> Architecture:
     """EXAONE 3 and 3.5."""
-    return decoder(c, "exaone", n_layers=c.integer("num_layers"), rope_factors=rope_factors(c))
+    return decoder(c, "exaone", n_layers=c.layers("num_layers"), rope_factors=rope_factors(c))
 
 
 def granite_moe(c: Config) -> Architecture:
@@ -74,6 +74,7 @@ def starcoder2(c: Config) -> Architecture:
 
 def _rotated(c: Config) -> dict[str, Any]:
     """The rotated part of a head."""
-    share = c.data.get("partial_rotary_factor")
+    if not c.data.get("partial_rotary_factor"):
+        return {}
     head_dim = c.integer("hidden_size") // c.integer("num_attention_heads")
-    return {"n_rot": int(head_dim * float(share))} if isinstance(share, int | float) else {}
+    return {"n_rot": int(head_dim * c.fraction("partial_rotary_factor", 1.0))}

@@ -19,8 +19,8 @@ def llama4(c: Config) -> Architecture:
     chunk = c.integer("attention_chunk_size")
     if chunk != _CHUNK:
         raise ConfigError(f"config.json: attention_chunk_size is {chunk}, where llama.cpp expects {_CHUNK}")
-    n_ff, step = c.integer("intermediate_size"), c.integer("interleave_moe_layer_step")
-    if step > c.integer("num_hidden_layers"):
+    n_ff, step = c.integer("intermediate_size"), c.layers("interleave_moe_layer_step")
+    if step > c.layers("num_hidden_layers"):
         raise ConfigError(f"config.json: interleave_moe_layer_step is {step}, so no layer has experts")
     return decoder(
         c,

@@ -30,7 +30,7 @@ def mimo_v2(c: Config) -> Architecture:
     for name, expected in _SINKS.items():
         if c.flag(name, not expected) is not expected:
             raise ConfigError(f"config.json: {name} is {not expected}, for which there are no rules")
-    n_layers = c.integer("num_hidden_layers")
+    n_layers = c.layers("num_hidden_layers")
     kinds = c.by_layer("hybrid_layer_pattern", n_layers)
     moe = routed_and_shared(c)
     return decoder(

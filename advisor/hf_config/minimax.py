@@ -23,7 +23,7 @@ def minimax_m2(c: Config) -> Architecture:
 
 def minimax_m3(c: Config) -> Architecture:
     """M3: after some dense layers, experts and an index over blocks; no prediction blocks either."""
-    n_layers, sparse = c.integer("num_hidden_layers"), Config(c.mapping("sparse_attention_config"))
+    n_layers, sparse = c.layers("num_hidden_layers"), Config(c.mapping("sparse_attention_config"))
     n_dense = leading_dense(c, n_layers)
     in_layers = tuple(bool(kind) for kind in sparse.by_layer("sparse_attention_freq", n_layers))
     if in_layers != tuple(i >= n_dense for i in range(n_layers)):

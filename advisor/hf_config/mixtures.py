@@ -20,7 +20,7 @@ def glm4_moe(c: Config) -> Architecture:
         qkv_bias=c.flag("attention_bias", False),
         qk_norm=c.flag("use_qk_norm", False),
         n_mtp_layers=c.optional("num_nextn_predict_layers") or 0,
-        n_rot=int(c.integer("head_dim") * float(c.data.get("partial_rotary_factor") or 0.5)),
+        n_rot=int(c.integer("head_dim") * c.fraction("partial_rotary_factor", 0.5)),
     )
 
 
@@ -56,7 +56,7 @@ def phimoe(c: Config) -> Architecture:
 
 def exaone_moe(c: Config) -> Architecture:
     """K-EXAONE: EXAONE 4's windows over experts."""
-    n_layers, n_ff = c.integer("num_hidden_layers"), c.integer("moe_intermediate_size")
+    n_layers, n_ff = c.layers("num_hidden_layers"), c.integer("moe_intermediate_size")
     return decoder(
         c,
         "exaone-moe",
@@ -116,7 +116,9 @@ def hunyuan_moe(c: Config) -> Architecture:
 
 
 def bailing_moe(c: Config) -> Architecture:
-    """Ling and Ring 1."""
+    """Ling and Ring 1; the configs of their second version give the same model_type."""
+    if "BailingMoeV2ForCausalLM" in c.architectures:
+        return bailing_moe_v2(c)
     _refuse_biases(c)
     return decoder(c, "bailingmoe", moe=_bailing(c))
 

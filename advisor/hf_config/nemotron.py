@@ -26,6 +26,8 @@ _BLOCKS: Final = {
 """A block of Nemotron-H, by both of its spellings, as a layer's mixer and its feed-forward block."""
 _FFN_MULTIPLE: Final = 256
 """DeciLM's feed-forward widths are rounded up to a multiple of it."""
+_MAX_FFN_MULT: Final = 100
+"""Widths of more than so many times the model's own are no model's."""
 
 
 def nemotron(c: Config) -> Architecture:
@@ -98,7 +100,7 @@ class _Pruned(NamedTuple):
 def nemotron_nas(c: Config) -> Architecture:
     """Llama-Nemotron Super and Ultra: Llamas some of whose layers lost their attention or their width."""
     heads, layers = c.integer("num_attention_heads"), c.data.get("block_configs")
-    if not isinstance(layers, Sequence) or len(layers) != c.integer("num_hidden_layers"):
+    if not isinstance(layers, Sequence) or len(layers) != c.layers("num_hidden_layers"):
         raise ConfigError("config.json does not give block_configs for every layer")
     pruned = [_pruned(layer, heads, c.integer("hidden_size")) for layer in layers]
     return decoder(
@@ -124,6 +126,10 @@ def _pruned(layer: Any, heads: int, n_embd: int) -> _Pruned:
         )
     if group is not None and (group <= 0 or heads % group):
         raise ConfigError(f"config.json: n_heads_in_group {group} does not divide {heads} heads")
+    if not 0 <= (mult or 0) <= _MAX_FFN_MULT:
+        raise ConfigError(
+            f"config.json: ffn_mult {mult} of block_configs is not between 0 and {_MAX_FFN_MULT}"
+        )
     n_ff = int(2 * (mult or 0) * n_embd / 3)
     return _Pruned(
         n_kv_heads=heads // group if group else 0,

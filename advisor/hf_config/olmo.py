@@ -10,7 +10,7 @@ from advisor.hf_config.reader import Config
 def olmo2(c: Config) -> Architecture:
     """OLMo 2, and OLMo 3 with its sliding windows: one architecture to llama.cpp."""
     n_swa = c.optional("sliding_window") or 0
-    pattern = c.pattern(c.integer("num_hidden_layers")) if n_swa else "f"
+    pattern = c.pattern(c.layers("num_hidden_layers")) if n_swa else "f"
     return decoder(c, "olmo2", layer_pattern=pattern, n_swa=n_swa)
 
 

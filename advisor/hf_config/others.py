@@ -15,7 +15,7 @@ def phi3(c: Config) -> Architecture:
     return decoder(
         c,
         "phi3",
-        n_rot=int(dim * float(c.data.get("partial_rotary_factor") or 1.0)),
+        n_rot=int(dim * c.fraction("partial_rotary_factor", 1.0)),
         rope_factors="longrope" if longrope else "none",
     )
 
@@ -32,14 +32,14 @@ def gpt_oss(c: Config) -> Architecture:
         "gpt-oss",
         n_ff=0,
         moe=moe,
-        layer_pattern=c.pattern(c.integer("num_hidden_layers")),
+        layer_pattern=c.pattern(c.layers("num_hidden_layers")),
         n_swa=c.integer("sliding_window"),
     )
 
 
 def exaone4(c: Config) -> Architecture:
     """EXAONE 4."""
-    n_layers = c.integer("num_hidden_layers")
+    n_layers = c.layers("num_hidden_layers")
     n_swa = c.optional("sliding_window") or 0
     rope = c.mapping("rope_scaling")
     return decoder(

@@ -65,9 +65,9 @@ def _delta_net(c: Config) -> Recurrent:
 def qwen_hybrid(c: Config) -> Architecture:
     """Qwen3-Next, Qwen3.5 and 3.6: three gated delta-net layers, then one of full attention."""
     if "layer_types" in c.data:
-        pattern = c.pattern(c.integer("num_hidden_layers"))
+        pattern = c.pattern(c.layers("num_hidden_layers"))
     else:
-        pattern = "r" * (c.integer("full_attention_interval") - 1) + "f"
+        pattern = "r" * (c.layers("full_attention_interval") - 1) + "f"
     common: dict[str, Any] = {
         "layer_pattern": pattern,
         "recurrent": _delta_net(c),

@@ -7,6 +7,10 @@ from typing import Any, Final
 
 from advisor.errors import ConfigError
 
+MAX_LAYERS: Final = 1024
+"""Far more than any model has: what is repeated so many times stays small."""
+TOO_LARGE: Final = 1 << 32
+"""llama.cpp reads every hyper-parameter into 32 bits."""
 _PERIOD_LETTERS: Final = str.maketrans({"l": "s", "g": "f"})
 """EXAONE's "LLLG": local and global."""
 _LAYER_LETTERS: Final = {
@@ -32,6 +36,15 @@ class Config:
             raise ConfigError(f"config.json: {' or '.join(names)} is 0, but must be 1 or more")
         return value
 
+    def layers(self, *names: str) -> int:
+        """The same for a number of layers, or of layers until something comes again: bounded."""
+        value = self.integer(*names)
+        if value > MAX_LAYERS:
+            raise ConfigError(
+                f"config.json: {' or '.join(names)} is above {MAX_LAYERS:,}, which no model has"
+            )
+        return value
+
     def count(self, *names: str) -> int:
         """The first of `names` that is given, 0 or more."""
         value = self.optional(*names)
@@ -48,6 +61,8 @@ class Config:
             if value is None:
                 continue
             whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            if isinstance(value, int | float) and value >= TOO_LARGE:
+                raise ConfigError(f"config.json: {name} is {value:.3g}, but must be below 2^32")
             if isinstance(value, bool) or not whole or value < 0:
                 raise ConfigError(f"config.json: {name} is {value!r}, but must be a whole number, 0 or more")
             return int(value)
@@ -61,6 +76,13 @@ class Config:
         if any(entry != value[0] for entry in value):
             raise ConfigError(f"config.json: {name} differs between layers, for which there are no rules")
         return Config({name: value[0]}).integer(name)
+
+    def fraction(self, name: str, default: float) -> float:
+        """A share between 0 and 1; `default` where it is not given, or 0."""
+        value = self.data.get(name) or default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            raise ConfigError(f"config.json: {name} is {value!r}, but must be a number from 0 to 1")
+        return float(value)
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.data.get(name)

@@ -11,7 +11,7 @@ from advisor.hf_config.reader import Config
 
 def step3p5(c: Config) -> Architecture:
     """The language part; a config without the sliding layers' heads is refused."""
-    n_layers = c.integer("num_hidden_layers")
+    n_layers = c.layers("num_hidden_layers")
     sliding = Config(c.mapping("attention_other_setting"))
     if "num_attention_heads" not in sliding.data:
         raise ConfigError(

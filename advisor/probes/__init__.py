@@ -10,7 +10,9 @@ from typing import Final
 
 from advisor import bandwidth
 from advisor.hardware import Gpu, GpuSpec, HostMemory, Machine
-from advisor.probes.host import read_host
+from advisor.probes import apple
+from advisor.probes.amd import AmdGpu, read_amd, with_carve_out
+from advisor.probes.host import parse_sysctl, read_host, sysctl
 from advisor.probes.identify import complete
 from advisor.probes.nvidia import NvidiaReading, read_nvidia
 from advisor.probes.pci import display_vendors
@@ -19,7 +21,7 @@ from advisor.units import format_bytes
 
 ROOT: Final = Path("/")
 UNREAD_VENDORS: Final = {"amd": "AMD", "intel": "Intel"}
-"""Makers whose cards are seen on the bus and not read yet."""
+"""Makers whose cards may be seen on the bus and not be read: no driver, or no probe for them yet."""
 
 
 def detect(*, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True) -> Machine:
@@ -31,17 +33,60 @@ def detect(*, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True) -> M
     """
     host = read_host(ROOT, os.environ)
     nvidia = _nvidia(host.memory)
-    found = tuple(complete(gpu, gpus) for gpu in nvidia.gpus)
+    amd = _completed(read_amd(ROOT, host.memory), gpus)
+    used, left_out = planned_on(amd, beside=bool(nvidia.gpus))
+    found = (
+        *(complete(gpu, gpus) for gpu in nvidia.gpus),
+        *(found.gpu for found in used),
+        *_apple(host.memory, gpus),
+    )
     look_up = bandwidth.host_bandwidth if measure_bandwidth else bandwidth.kept_bandwidth
     rate, bandwidth_notes = look_up(host, bandwidth.cache_file())
     memory = host.memory.model_copy(update={"bandwidth_bytes_per_s": rate})
+    for shared in used:
+        memory = with_carve_out(memory, shared)
     return Machine(
         host=host.model_copy(update={"memory": memory}),
-        gpus=found,
-        interconnect=nvidia.interconnect,
+        gpus=tuple(_numbered(gpu, index, rate) for index, gpu in enumerate(found)),
+        interconnect=nvidia.interconnect if len(found) == len(nvidia.gpus) else None,
         runtimes=find_runtimes(),
-        notes=(*nvidia.notes, *gpu_notes(found, ROOT, os.environ), *bandwidth_notes),
+        notes=(
+            *nvidia.notes,
+            *left_out_notes(left_out),
+            *carve_out_notes(used),
+            *gpu_notes(found, ROOT, os.environ, read=[found.gpu.vendor for found in left_out]),
+            *bandwidth_notes,
+        ),
     )
+
+
+def planned_on(amd: Sequence[AmdGpu], *, beside: bool) -> tuple[tuple[AmdGpu, ...], tuple[AmdGpu, ...]]:
+    """What is planned on, and what is left out: integrated GPUs beside a card, and those of no known speed.
+
+    beside: there are GPUs of another maker.
+    """
+    cards = any(not found.gpu.unified for found in amd) or beside
+    used = tuple(f for f in amd if not f.gpu.unified or (not cards and f.gpu.catalog_id is not None))
+    return used, tuple(found for found in amd if found not in used)
+
+
+def left_out_notes(left_out: Sequence[AmdGpu]) -> Iterator[str]:
+    """Why integrated GPUs are not in the list."""
+    for found in left_out:
+        yield (
+            f"{found.gpu.name} is integrated in the processor and shares its memory:"
+            " it is not planned on, since it adds no memory and little speed to what is there."
+        )
+
+
+def carve_out_notes(used: Sequence[AmdGpu]) -> Iterator[str]:
+    """What of the memory an integrated GPU has to itself: the system's own tools do not count it."""
+    for found in used:
+        if found.carve_out_bytes:
+            yield (
+                f"{found.gpu.name} shares the memory; {format_bytes(found.carve_out_bytes)} of it is set"
+                " aside for the GPU by the firmware and counted in the total here."
+            )
 
 
 def with_runtime_versions(machine: Machine) -> Machine:
@@ -49,8 +94,10 @@ def with_runtime_versions(machine: Machine) -> Machine:
     return machine.model_copy(update={"runtimes": read_runtimes()})
 
 
-def gpu_notes(gpus: Sequence[Gpu], root: Path, environ: Mapping[str, str]) -> Iterator[str]:
-    """What a reader of the list of GPUs should know about it."""
+def gpu_notes(
+    gpus: Sequence[Gpu], root: Path, environ: Mapping[str, str], read: Sequence[str] = ()
+) -> Iterator[str]:
+    """What a reader of the list of GPUs should know about it; read: makers whose GPUs were left out."""
     for gpu in gpus:
         if gpu.catalog_id is None:
             yield (
@@ -63,15 +110,36 @@ def gpu_notes(gpus: Sequence[Gpu], root: Path, environ: Mapping[str, str]) -> It
             " programs started from here may not see every GPU that is listed."
         )
     if not gpus:
-        yield from _unread_gpus(root)
+        yield from _unread_gpus(root, read)
 
 
-def _unread_gpus(root: Path) -> Iterator[str]:
-    makers = [name for vendor, name in UNREAD_VENDORS.items() if vendor in display_vendors(root)]
+def _unread_gpus(root: Path, read: Sequence[str]) -> Iterator[str]:
+    there = display_vendors(root).difference(read)
+    makers = [name for vendor, name in UNREAD_VENDORS.items() if vendor in there]
     if sys.platform == "darwin":
         makers.append("Apple")
     for maker in makers:
         yield f"An {maker} GPU is there and was not read: name it with --hardware to plan for it."
+
+
+def _completed(amd: Sequence[AmdGpu], specs: Sequence[GpuSpec]) -> tuple[AmdGpu, ...]:
+    return tuple(found.model_copy(update={"gpu": complete(found.gpu, specs)}) for found in amd)
+
+
+def _numbered(gpu: Gpu, index: int, rate: int | None) -> Gpu:
+    """The GPU at its place; one that the catalog knows to use any RAM is as fast as that RAM."""
+    speed = gpu.bandwidth_bytes_per_s
+    if gpu.unified and gpu.catalog_id is not None:
+        speed = speed or rate
+    return gpu.model_copy(update={"index": index, "bandwidth_bytes_per_s": speed})
+
+
+def _apple(memory: HostMemory, specs: Sequence[GpuSpec]) -> tuple[Gpu, ...]:
+    if sys.platform != "darwin":
+        return ()
+    gpus = apple.read_apple(parse_sysctl(sysctl(*apple.SYSCTL_NAMES)), memory)
+    rows = apple.specs_of(apple.gpu_cores(apple.profile()), specs) if gpus else ()
+    return tuple(complete(gpu, rows) for gpu in gpus)
 
 
 def _nvidia(memory: HostMemory) -> NvidiaReading:

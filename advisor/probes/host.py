@@ -161,7 +161,7 @@ def _describe_cpu(root: Path) -> tuple[str | None, tuple[str, ...]]:
     if sys.platform == "win32":
         return _windows_name(), _windows_features()
     if sys.platform == "darwin":
-        facts = parse_sysctl(_sysctl())
+        facts = parse_sysctl(sysctl("machdep.cpu", "hw.optional"))
         return facts.get("machdep.cpu.brand_string"), mac_features(facts)
     processors = parse_cpuinfo(_text(root / "proc/cpuinfo"))
     return linux_cpu_name(root, processors), linux_features(processors)
@@ -212,10 +212,11 @@ def mac_features(facts: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for key, name in MAC_FEATURES.items() if facts.get(key) == "1")
 
 
-def _sysctl() -> str:
+def sysctl(*names: str) -> str:
+    """What macOS's sysctl prints for the names; "" where it does not answer in time."""
     try:
         done = subprocess.run(
-            ["/usr/sbin/sysctl", "machdep.cpu", "hw.optional"],
+            ["/usr/sbin/sysctl", *names],
             capture_output=True,
             text=True,
             errors="replace",

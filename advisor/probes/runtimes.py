@@ -11,8 +11,8 @@ from typing import Final
 from advisor.hardware import Runtime
 from advisor.value import Value
 
-VERSION_LIMIT_S: Final = 3.0
-"""Longest wait for a program to print its version."""
+VERSION_LIMIT_S: Final = 2.0
+"""Longest wait for a program to print its version: with all else, detection stays under three seconds."""
 ENDPOINT_LIMIT_S: Final = 0.2
 """Longest wait for a server on this machine: it answers in a millisecond or is not there."""
 

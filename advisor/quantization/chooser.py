@@ -15,6 +15,8 @@ from advisor.tensor_types import GGML_TYPES
 from advisor.tensors import Tensor
 
 _UNQUANTIZED: Final = frozenset({"F32", "F16", "BF16"})
+_CONVERTED_TO_F32: Final = "indexer.proj.weight"
+"""Stays F32 where the converter writes the file, though the quantizer quantizes it (conversion/base.py)."""
 
 _FALLBACK: Final = {
     **dict.fromkeys(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS"), "IQ4_NL"),
@@ -99,7 +101,7 @@ class _Chooser:
         if row.native_mxfp4 and self.name in ("F16", "BF16", "MXFP4"):
             return "MXFP4"
         if self.name in _UNQUANTIZED:
-            return self.mix.base
+            return "F32" if row.name.endswith(_CONVERTED_TO_F32) else self.mix.base
         if any(part in row.name for part in _FROZEN):
             return "F16"
         if row.name == "output.weight" or (self.tied and row.name in _EMBEDDINGS):

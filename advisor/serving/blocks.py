@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, Literal, NamedTuple
 
-from advisor.architecture import Architecture, LayerKind
+from advisor.architecture import Architecture, Layer, LayerKind, Mla
 from advisor.caches import F32
 from advisor.errors import AdvisorError
 from advisor.serving.ranks import BF16, kv_heads_of_rank
@@ -33,7 +33,11 @@ PADDING_RATIO: Final = 1.5
 """Kinds of layers whose counts differ by less become one group each, padded to the larger."""
 
 _F32_STATES: Final = frozenset({"qwen35", "qwen35moe", "nemotron_h", "nemotron_h_moe"})
-"""Families whose configs ask for states in F32; the others' are in BF16, as the convolutions' always are."""
+"""Families whose configs ask for states in F32; the others' are in BF16, as the convolutions' always are.
+Kimi's delta attention has them in F32 whatever is asked for."""
+INDEX_SCALE_VALUES: Final = 128
+"""An index beside latents is in FP8 whatever the cache's type, with an F32 scale for so many values; so are,
+with an FP8 cache, the latents that it chooses from, their rotated part in BF16 (vLLM's fp8_ds_mla)."""
 _CHUNKED: Final = frozenset({"llama4"})
 """Families whose local layers see the chunk they are in, not the last tokens."""
 
@@ -124,12 +128,32 @@ def layout_of(arch: Architecture, kv_type: KvType, tensor_parallel: int) -> Layo
 
 
 def token_bytes(arch: Architecture, i: int, kv_type: KvType, tensor_parallel: int) -> int:
-    """One token's keys and values in layer `i` on one rank; a latent is on every rank, and has no V."""
-    size = CACHE_BYTES[kv_type]
+    """One token's keys and values in layer `i` on one rank; a latent or an index is on every rank, without V.
+
+    Raises `AdvisorError` for compressed attention.
+    """
+    size, layer = CACHE_BYTES[kv_type], arch.layers[i]
+    if arch.compressed:
+        raise AdvisorError(
+            f"the engines' caches for compressed attention ({arch.family}) have no rules: use llama.cpp"
+        )
     if arch.mla:
-        return (arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim) * size
-    layer = arch.layers[i]
-    return kv_heads_of_rank(layer.n_kv_heads, tensor_parallel) * (layer.head_dim + layer.head_dim_v) * size
+        return _latent_bytes(arch, arch.mla, layer, size)
+    heads = kv_heads_of_rank(layer.n_kv_heads, tensor_parallel)
+    return heads * (layer.head_dim + layer.head_dim_v) * size + layer.index_dim * BF16
+
+
+def _latent_bytes(arch: Architecture, mla: Mla, layer: Layer, size: int) -> int:
+    """One token's latent, and its entry in the layer's index."""
+    index = _scaled(layer.index_dim)
+    if arch.indexer and size < BF16:
+        return index + _scaled(mla.kv_lora_rank) + mla.qk_rope_head_dim * BF16
+    return index + (mla.kv_lora_rank + mla.qk_rope_head_dim) * size
+
+
+def _scaled(n: int) -> int:
+    """So many values in FP8, and their scales."""
+    return n + n // INDEX_SCALE_VALUES * F32
 
 
 def state_bytes(arch: Architecture, tensor_parallel: int) -> int:
@@ -142,7 +166,7 @@ def state_bytes(arch: Architecture, tensor_parallel: int) -> int:
     groups = r.n_groups if r.kind == "delta_net" else pad(r.n_groups, tensor_parallel)
     columns = (r.d_conv - 1) * (r.d_inner + 2 * groups * r.d_state) // tensor_parallel
     state = r.d_inner * r.d_state // tensor_parallel
-    return columns * BF16 + state * (F32 if arch.family in _F32_STATES else BF16)
+    return columns * BF16 + state * (F32 if r.kind == "kda" or arch.family in _F32_STATES else BF16)
 
 
 def _pages(arch: Architecture, kv_type: KvType, tensor_parallel: int) -> list[tuple[int, _Page]]:

@@ -25,7 +25,10 @@ BF16: Final = 2
 
 _KEPT_PLAIN: Final = ("norm", "ffn_gate_inp", "exp_probs_b", "attn_sinks", "scale")
 """On every rank and never quantized."""
-_REPLICATED: Final = ("attn_q_a", "attn_kv_a_mqa", "indexer")
+_REPLICATED: Final = (
+    *("attn_q_a", "attn_kv_a_mqa", "attn_kv.", "attn_compressor", "indexer", "hc_"),
+    *("ssm_f_a", "ssm_g_a", "ffn_latent", "ffn_routed"),
+)
 """On every rank, quantized as the layer is."""
 
 

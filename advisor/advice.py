@@ -17,6 +17,7 @@ from advisor.file_size import tokenizer_bytes
 from advisor.hardware import Machine
 from advisor.model import Model, ModelKind
 from advisor.plan import Companions, Recommendation, Rejection
+from advisor.projectors import image_compute_bytes, max_image_tokens, projector_bytes
 from advisor.proof import Proof
 from advisor.quality import QualityData, fidelity
 from advisor.ranking import (
@@ -32,9 +33,10 @@ from advisor.units import GIB, format_bytes, format_count, gib_down, gib_up
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
 from advisor.weights import Weights
 
-PROJECTOR_BYTES: Final = 2 * GIB
-"""Kept free for a vision projector: 0.4 to 0.6 billion parameters at 16 bits in the catalog's families, and
-as much again for the graph of a large image. Its exact size is not computed yet."""
+UNREAD_PROJECTOR_BYTES: Final = 2 * GIB
+"""Kept free for a vision projector whose tower was not read: those that were take 0.5 to 1.8 GiB."""
+PROJECTOR_TYPE: Final = "F16"
+"""What projectors are published in most often, and what llama-server downloads."""
 
 DEFAULT_LIMIT: Final = 4
 """Alternatives shown: enough for a faster, a better, a smaller and another family."""
@@ -99,10 +101,11 @@ def recommend_on(
             notes = (BATCHING_NOTE, *result.notes)
             return result.model_copy(update={"requirements": requirements, "notes": notes})
     backend: Backend = requirements.backend or "llama.cpp"
-    room = beside_projector(machine) if requirements.use_case is UseCase.VISION else machine
+    sees = requirements.use_case is UseCase.VISION
     rejected: list[Rejection] = []
     best_of_each: list[Ranked] = []
     for model in shelf.of_kind(requirements.kind):
+        room = beside_projector(machine, projector_room(model)) if sees else machine
         found = options(
             model, shelf.weights.get(model.id, {}), requirements, room, shelf.compute.get(model.id, {})
         )
@@ -159,11 +162,19 @@ def _turned_by_plan(row: Ranked, backend: str) -> Rejection:
     return Turned(why, quantization, missing).rejection(row.option.model, backend)
 
 
-def beside_projector(machine: Machine) -> Machine:
-    """The machine with room kept for a vision projector: on its first GPU where there is one, else in RAM."""
+def projector_room(model: Model) -> int:
+    """Bytes of a model's vision projector and of its graph for the largest image that is let in."""
+    if model.vision is None:
+        return UNREAD_PROJECTOR_BYTES
+    graph = image_compute_bytes(model.vision, max_image_tokens(model.vision))
+    return projector_bytes(model.vision, PROJECTOR_TYPE) + graph
+
+
+def beside_projector(machine: Machine, size: int) -> Machine:
+    """The machine with `size` bytes kept for a projector: on its first GPU if it has one, else in RAM."""
     if machine.gpus:
-        return less(machine, PROJECTOR_BYTES if machine.unified else 0, [PROJECTOR_BYTES])
-    return less(machine, PROJECTOR_BYTES, [])
+        return less(machine, size if machine.unified else 0, [size])
+    return less(machine, size, [])
 
 
 def _alternatives(ranked: Sequence[Ranked], limit: int) -> tuple[list[Ranked], list[Ranked]]:
@@ -349,8 +360,8 @@ def _notes(
     n_ctx = ranked[0].option.settings.n_ctx if ranked else needs.n_ctx
     stated = " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
     yield f"{n_ctx:,} tokens of context per sequence{stated}"
-    if needs.use_case is UseCase.VISION:
-        yield f"{format_bytes(PROJECTOR_BYTES)} are kept free for the vision projector, whatever the model"
+    if ranked and needs.use_case is UseCase.VISION:
+        yield _projector_note(ranked[0].option.model)
     if ranked and needs.languages and not ranked[0].option.model.languages:
         asked = ", ".join(needs.languages)
         yield f"the maker of {ranked[0].option.model.id} gives no list of languages: try it in {asked} first"
@@ -364,6 +375,16 @@ def _notes(
         )
     if not ranked:
         yield nearest_miss(rejected, lifts)
+
+
+def _projector_note(model: Model) -> str:
+    size = format_bytes(projector_room(model))
+    if model.vision is None:
+        return f"{size} are kept free for the vision projector, whose own size was not read"
+    tokens = max_image_tokens(model.vision)
+    return (
+        f"{size} are kept free for the vision projector ({PROJECTOR_TYPE}, images of up to {tokens:,} tokens)"
+    )
 
 
 CLOSE_CALL: Final = 0.03

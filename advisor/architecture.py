@@ -276,8 +276,13 @@ class Architecture(Value):
 
     @property
     def is_encoder(self) -> bool:
-        """Whether llama.cpp runs it without a cache: every token sees every other in one pass."""
+        """Whether llama.cpp's graph reads no cache: every token sees every other in one pass."""
         return self.family in ENCODER_FAMILIES
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether llama.cpp allocates a cache, read or not."""
+        return not self.is_encoder or self.family in UNREAD_CACHE
 
     @property
     def is_bert(self) -> bool:
@@ -351,6 +356,8 @@ BERT_FAMILIES: Final = frozenset(
 )
 """Encoders without an output matrix."""
 ENCODER_FAMILIES: Final = BERT_FAMILIES | {"gemma-embedding", "llama-embed"}
-"""Architectures that llama.cpp runs with no cache at all."""
+"""Architectures whose graph in llama.cpp reads no cache."""
+UNREAD_CACHE: Final = frozenset({"llama-embed"})
+"""Those among them that llama.cpp gives a cache all the same."""
 DENSE_BESIDE_EXPERTS: Final = frozenset({"gemma4"})
 """Architectures whose layers of experts have an ordinary block of width `n_ff` as well."""

@@ -29,7 +29,7 @@ def kv_row_bytes(width: int, kv_type: KvType) -> int:
 
 def kv_token_bytes(arch: Architecture, layer: Layer, kv_type: KvType) -> int:
     """Bytes of one token's keys and values in the cache that a layer reads; 0 without attention."""
-    if arch.is_encoder or not layer.kind.has_attention:
+    if not arch.has_cache or not layer.kind.has_attention:
         return 0
     if arch.mla:  # the latent alone; V is rebuilt from it
         return kv_row_bytes(arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim, kv_type)

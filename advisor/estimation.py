@@ -7,6 +7,7 @@ from typing import Literal
 
 from advisor.architecture import Architecture
 from advisor.assessment import MemoryEstimate, MemorySource, Placement, SpeedEstimate
+from advisor.attachments import Attachment
 from advisor.backends import llama_cpp, ollama
 from advisor.file_size import older_notes
 from advisor.graphs import is_described
@@ -47,6 +48,8 @@ class Estimate(Value):
     """Where it does not fit: what would make it, each alone, cheapest first."""
     limits: Limits | None = None
     """None unless asked for."""
+    attachments: tuple[Attachment, ...] = ()
+    """What stands beside the model; `memory` has it too."""
     pool: Pool | None = None
     """What an engine reserves beyond the need; None for engines that take memory as it is needed."""
     assumptions: tuple[str, ...] = ()

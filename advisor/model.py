@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from advisor.architecture import Architecture
+from advisor.tower import Tower
 from advisor.value import Value
 
 
@@ -89,6 +90,8 @@ class Model(Value):
     ollama_tag: str | None = None
     architecture: Architecture
     architecture_source: str
+    vision: Tower | None = None
+    """The vision tower, by the source of the architecture; None where it was not read, or there is none."""
     artifacts: tuple[Artifact, ...] = Field(min_length=1)
     quality: tuple[QualityCell, ...] = ()
     note: str | None = None

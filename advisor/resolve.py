@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from math import prod
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from advisor.gguf.sparse import Blueprint
     from advisor.hub_models import HubModel, HubName
     from advisor.safetensors import SafetensorsHeader
+    from advisor.tower import Tower
 
 
 class Checkpoint(NamedTuple):
@@ -36,6 +38,10 @@ class Checkpoint(NamedTuple):
     """Vision and audio towers, which `weights` leaves out."""
     data_bytes: int
     """All tensors."""
+
+
+def _no_tower() -> Tower | None:
+    return None
 
 
 class Subject(NamedTuple):
@@ -54,6 +60,8 @@ class Subject(NamedTuple):
     """The file that llama.cpp can plan with, in a quantization; raises as `weights` does."""
     notes: tuple[str, ...] = ()
     """What is to be said of where it came from."""
+    tower: Callable[[], Tower | None] = _no_tower
+    """Its vision tower, None where none is known; raises `ConfigError` for one that has no rules."""
     checkpoint: Checkpoint | None = None
     """The files that there are for engines other than llama.cpp; None where none were read."""
 
@@ -73,7 +81,8 @@ def resolve_model(
     if path.is_file() and path.suffix == ".gguf":
         return _from_gguf(path)
     if path.is_file() and path.suffix == ".json":
-        return _of_config(path.parent.name or path.stem, _read_config(path))
+        name = path.parent.name if path.stem == "config" else path.stem
+        return _of_config(name or path.stem, _read_config(path))
     return _from_name(name, load_catalog, quantization, fetch=fetch)
 
 
@@ -121,6 +130,7 @@ def _from_catalog(name: str, catalog: Catalog) -> Subject:
         n_params_active=model.n_params_active or model.n_params,
         source="config-rules",
         blueprint=blueprint_by_rule(model.architecture),
+        tower=lambda: model.vision,
     )
 
 
@@ -162,9 +172,16 @@ def _of_config(
         n_params_active=active,
         source="config-rules",
         blueprint=blueprint_by_rule(arch),
+        tower=partial(_tower, config, arch.n_embd),
         checkpoint=checkpoint,
         notes=(_told(checkpoint),) if checkpoint else (),
     )
+
+
+def _tower(config: Mapping[str, Any], n_embd: int) -> Tower | None:
+    from advisor.projectors import tower_of
+
+    return tower_of(config, n_embd)
 
 
 def _checkpoint(arch: Architecture, header: SafetensorsHeader, config: Mapping[str, Any]) -> Checkpoint:

@@ -10,7 +10,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "advisor"
 
 BASE = {"errors", "units", "resources", "value", "tensor_types", "quoting"}
-VALUES = {"architecture", "model", "hardware", "usecase", "assessment", "settings", "plan", "measurements"}
+VALUES = {
+    "architecture",
+    "model",
+    "hardware",
+    "usecase",
+    "assessment",
+    "settings",
+    "plan",
+    "measurements",
+    "tower",
+}
 CORE = {
     "advice",
     "backends",
@@ -51,7 +61,7 @@ CORE = {
     "trials",
     "weights",
 }
-EDGE = {"cli", "__init__", "__main__", "api"}
+EDGE = {"cli", "__init__", "__main__", "api", "beside"}
 FORBIDDEN_BELOW_THE_SHELL = {
     "click",
     "datetime",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from advisor.advice import PROJECTOR_BYTES
+from advisor.advice import projector_room
 from advisor.api import machine_of, recommend
 from advisor.assessment import Candidate
 from advisor.catalog import load_catalog
@@ -163,7 +163,8 @@ def test_vision_keeps_room_for_the_projector() -> None:
     assert "image" in choice.modalities
     assert "--no-mmproj" not in choice.command
     gpu, _ = choice.memory.devices
-    assert gpu.total_bytes + PROJECTOR_BYTES <= machine_of("RTX 3070 8 GB, 32 GB RAM").gpus[0].capacity_bytes
+    size = projector_room(load_catalog().get(choice.model))
+    assert gpu.total_bytes + size <= machine_of("RTX 3070 8 GB, 32 GB RAM").gpus[0].capacity_bytes
     assert "--no-mmproj" in pick("RTX 3070 8 GB, 32 GB RAM", "chat").command
 
 

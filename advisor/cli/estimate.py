@@ -17,6 +17,7 @@ from advisor.cli import options
 @options.hardware
 @options.method
 @options.fetch
+@options.company
 @click.option(
     "--limits", is_flag=True, help="Add the longest context, the most users and the finest quantization."
 )

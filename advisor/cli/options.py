@@ -140,6 +140,38 @@ def fetch(command: Command) -> Command:
     )(command)
 
 
+def company(command: Command) -> Command:
+    """What stands beside the model, on the same machine."""
+    return stack(
+        click.option(
+            "--lora",
+            multiple=True,
+            metavar="FILE|RANK",
+            help="An adapter: its .gguf, or a rank on every matrix. Repeatable.",
+        ),
+        click.option(
+            "--mmproj",
+            metavar="FILE|TYPE",
+            help="A vision projector: its .gguf, or F16, BF16, Q8_0 or F32 by rule.",
+        ),
+        click.option(
+            "--image-tokens",
+            type=click.IntRange(1),
+            help="Largest image, in tokens.  [default: what the engine lets in]",
+        ),
+        click.option(
+            "--draft", metavar="MODEL[:QUANT]", help="A draft model for speculative decoding, same context."
+        ),
+        click.option(
+            "--with",
+            "others",
+            multiple=True,
+            metavar="MODEL[:QUANT][@CTX]",
+            help="Another model served beside it: an embedder, a reranker. Repeatable.",
+        ),
+    )(command)
+
+
 def as_json(command: Command) -> Command:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")(

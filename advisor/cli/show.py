@@ -123,6 +123,9 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
     if result.fits is False:
         verdict += f": {format_bytes(result.memory.missing_bytes)} missing"
     out.print(f"\ntotal    {gib_up(result.memory.total_bytes):.1f} GiB, {verdict}")
+    for attachment in result.attachments:
+        size, places = format_bytes(attachment.total_bytes, digits=1), ", ".join(attachment.places)
+        out.print(f"beside   {attachment.name}: {size} on {places}, counted in")
     if result.would_fit:
         out.print(f"         would fit with {', or '.join(change.text for change in result.would_fit)}")
     if result.fits is not False:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from advisor.api import estimate_of, machine_of, workload_of
+from advisor.attachments import Attachment, beside, with_attachments
+from advisor.beside import Company, adapted, attachments_of
 from advisor.catalog import load_catalog
 from advisor.cli.options import gpu_layers, recommended_backend
 from advisor.errors import AdvisorError
@@ -67,10 +69,16 @@ def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Est
         depth=flags["depth"],
         prompt_tokens=flags["prompt_tokens"],
     )
+    company = _company(flags, backend)
+    workload = adapted(workload, company.lora)
+    attachments = attachments_of(company, subject, workload, machine)
+    machine = beside(machine, attachments)
     n_gpu_layers = gpu_layers(flags["n_gpu_layers"])
     if n_gpu_layers is not None and backend in ENGINES:
         raise click.BadParameter(f"{backend} places every layer itself", param_hint="--n-gpu-layers")
-    result = estimate_of(subject, workload, machine, n_gpu_layers=n_gpu_layers, method=flags["method"])
+    result = estimate_of(
+        subject, workload, machine, n_gpu_layers=n_gpu_layers, method=_method(flags, company)
+    )
     question = Question(
         architecture=workload.architecture,
         weights=workload.weights,
@@ -79,7 +87,51 @@ def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Est
         machine=machine,
         weights_in=subject.weights,
     )
-    return _with_limits(result, question, asked=flags["limits"])
+    return _together(_with_limits(result, question, asked=flags["limits"]), attachments)
+
+
+def _company(flags: Mapping[str, Any], backend: Backend) -> Company:
+    """What was asked to stand beside the model, which llama.cpp and Ollama are planned with alone."""
+    company = Company(
+        lora=flags["lora"],
+        projector=flags["mmproj"],
+        image_tokens=flags["image_tokens"],
+        draft=flags["draft"],
+        others=flags["others"],
+    )
+    if backend in ENGINES and not company.is_empty:
+        raise AdvisorError(
+            f"adapters, projectors, drafts and other models are not estimated for {backend} yet"
+        )
+    if company.image_tokens and not company.projector:
+        raise click.BadParameter("give the projector too (--mmproj)", param_hint="--image-tokens")
+    return company
+
+
+def _method(flags: Mapping[str, Any], company: Company) -> Any:
+    """llama.cpp plans a model alone: with company the rules have the word."""
+    if company.is_empty:
+        return flags["method"]
+    if flags["method"] == "probe":
+        raise AdvisorError(
+            "llama.cpp's own plan knows a model alone: use --method rules with what is beside it"
+        )
+    return "rules"
+
+
+def _together(result: Estimate, attachments: Sequence[Attachment]) -> Estimate:
+    """The estimate with what stands beside the model counted in."""
+    if not attachments:
+        return result
+    memory = with_attachments(result.memory, attachments)
+    return result.model_copy(
+        update={
+            "memory": memory,
+            "fits": memory.fits,
+            "speed": None if memory.fits is False else result.speed,
+            "attachments": tuple(attachments),
+        }
+    )
 
 
 def _with_limits(result: Estimate, question: Question, *, asked: bool) -> Estimate:

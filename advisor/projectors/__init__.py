@@ -2,8 +2,9 @@
 
 from advisor.projectors.config import tower_of
 from advisor.projectors.graph import image_compute_bytes
+from advisor.projectors.kinds import max_image_tokens
 from advisor.projectors.tensors import PROJECTOR_TYPES, projector_bytes, projector_tensors
-from advisor.projectors.tower import Tower, max_image_tokens
+from advisor.tower import Tower
 
 __all__ = [
     "PROJECTOR_TYPES",

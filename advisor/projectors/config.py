@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from advisor.errors import ConfigError
 from advisor.hf_config.reader import Config
-from advisor.projectors.tower import Tower, TowerKind
+from advisor.tower import Tower, TowerKind
 
 
 def tower_of(config: Mapping[str, Any], n_embd_out: int) -> Tower | None:

@@ -7,8 +7,9 @@ from typing import Final
 
 from advisor.graphs.allocator import allocate
 from advisor.graphs.nodes import F16, F32, I32, Graph, Shape, Tensor
+from advisor.projectors.kinds import KINDS
 from advisor.projectors.tensors import CHANNELS
-from advisor.projectors.tower import KINDS, Tower
+from advisor.tower import Tower
 
 _HOST: Final = 0
 _MROPE: Final = 4

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from advisor.errors import ConfigError
-from advisor.projectors.tower import KINDS, Kind, Tower, TowerKind
+from advisor.projectors.kinds import KINDS, Kind
 from advisor.tensor_types import GGML_TYPES, tensor_bytes
 from advisor.tensors.tensor import Tensor, f32, matrix, norm
+from advisor.tower import Tower, TowerKind
 
 CHANNELS: Final = 3
 PROJECTOR_TYPES: Final = ("F16", "BF16", "Q8_0", "F32")

@@ -81,7 +81,7 @@ class _Chooser:
         self.n_experts = arch.moe.n_experts if arch.moe else 0
         # Recurrent first layers have no KV heads, and llama.cpp looks at the first layer.
         first_has_heads = arch.layers[0].kind.has_attention or arch.family.startswith("qwen3")
-        self.gqa = 1 if arch.is_encoder else arch.n_heads // arch.n_kv_heads if first_has_heads else 0
+        self.gqa = 1 if arch.is_bert else arch.n_heads // arch.n_kv_heads if first_has_heads else 0
         if arch.mla and first_has_heads:
             self.gqa = arch.n_heads  # llama.cpp stores latent attention as one KV head
         grouped_80 = arch.family in _GROUPED_80_LAYERS and arch.n_heads != arch.n_kv_heads

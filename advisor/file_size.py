@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from advisor.architecture import Architecture
-from advisor.quantization import OLDER
+from advisor.quantization import MIXES, OLDER, Mix
 from advisor.tensor_types import ALIGNMENT
 from advisor.tensors import Tensor, family_of, tensors
 from advisor.units import pad
@@ -55,12 +55,12 @@ def tokenizer_bytes(arch: Architecture) -> int | None:
     return _BY_FAMILY.get(arch.family) or _BY_VOCABULARY.get(arch.n_vocab)
 
 
-def file_bytes(arch: Architecture, quantization: str) -> int:
+def file_bytes(arch: Architecture, quantization: str, mixes: Mapping[str, Mix] = MIXES) -> int:
     """The file that llama.cpp's quantizer would write; without the tokenizer where its size is not known.
 
     Raises `ConfigError` for a family or quantization without rules.
     """
-    return _around(arch, weights_by_rule(arch, quantization).total_bytes)
+    return _around(arch, weights_by_rule(arch, quantization, mixes).total_bytes)
 
 
 class OlderFile(NamedTuple):
@@ -77,12 +77,7 @@ def older_files(arch: Architecture, quantization: str) -> tuple[OlderFile, ...]:
     Raises `ConfigError` like `file_bytes`.
     """
     now = file_bytes(arch, quantization)
-    sizes = (
-        OlderFile(
-            old.name, old.seen, _around(arch, weights_by_rule(arch, quantization, old.mixes).total_bytes)
-        )
-        for old in OLDER
-    )
+    sizes = (OlderFile(old.name, old.seen, file_bytes(arch, quantization, old.mixes)) for old in OLDER)
     return tuple(old for old in sizes if old.bytes != now)
 
 

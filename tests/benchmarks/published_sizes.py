@@ -20,6 +20,7 @@ from memory import QUANTIZATIONS, Configs
 from advisor.architecture import Architecture
 from advisor.catalog import load_catalog
 from advisor.file_size import file_bytes, older_files
+from advisor.quantization import WITH_IMATRIX
 
 TOLERANCE = 0.0005
 
@@ -38,6 +39,9 @@ def row_of(name: str, arch: Architecture, quantization: str, published: int) -> 
     now = file_bytes(arch, quantization)
     if abs(now - published) <= TOLERANCE * published:
         return Row(name, quantization, published, now, "as now")
+    with_imatrix = file_bytes(arch, quantization, WITH_IMATRIX)
+    if abs(with_imatrix - published) <= TOLERANCE * published:
+        return Row(name, quantization, published, with_imatrix, "with an importance matrix")
     for old in older_files(arch, quantization):
         if abs(old.bytes - published) <= TOLERANCE * published:
             return Row(name, quantization, published, old.bytes, f"older: {old.recipe}")

@@ -108,7 +108,7 @@ def _projector(asked: str, image_tokens: int | None, subject: Subject, machine: 
         tower = subject.tower()
         if tower is None:
             raise ConfigError(
-                f"the vision tower of {subject.name} is not known: give its mmproj file to --mmproj instead"
+                f"no tower of {subject.name} is known: give its mmproj file to --mmproj instead"
             )
         size = projector_bytes(tower, asked.upper())
         name = f"projector {asked.upper()}"
@@ -117,7 +117,7 @@ def _projector(asked: str, image_tokens: int | None, subject: Subject, machine: 
         from advisor.gguf.projector import projector_of_header
 
         size, tower = projector_of_header(read_header(Path(asked)))
-        name = f"projector {Path(asked).name}"
+        name = f"projector {Path(asked).name}" + ("" if tower else " (graph not known: 1 GiB kept)")
     buffers = Buffers(weights_bytes=size, compute_bytes=_graph_bytes(tower, image_tokens))
     return on_one_device(name, buffers, machine)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf_files import make_gguf
+from load_adapter import loaded_mib, write_adapter
 from projector_usage import write_projector
 from test_projectors import TOWERS
 
@@ -17,14 +19,14 @@ from advisor.api import machine_of, workload_of
 from advisor.attachments import Attachment, beside, on_one_device, with_attachments
 from advisor.catalog import load_catalog
 from advisor.estimation import estimate_on
-from advisor.gguf import read_header
+from advisor.gguf import architecture_of_header, read_header
 from advisor.gguf.projector import projector_of_header
 from advisor.gguf.writer import TensorRow, data_bytes, header_bytes
 from advisor.memory import Buffers
 from advisor.projectors import projector_bytes
 from advisor.resolve import resolve_model
 from advisor.settings import Settings
-from advisor.units import GIB
+from advisor.units import GIB, MIB
 from advisor.weights import weights_by_rule
 
 RTX_4090 = "RTX 4090, 64 GB RAM"
@@ -40,6 +42,16 @@ def test_an_adapter_by_rank_is_two_thin_matrices_beside_each() -> None:
     together = with_adapter(alone, arch, lora_rows(arch, 16))
     assert together.total_bytes - alone.total_bytes == 32 * sum(widths) * 16 * 4
     assert together.layers[0] - alone.layers[0] == sum(widths) * 16 * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3moe"])
+def test_llama_cpp_loads_an_adapter_of_that_size(arch: str, tmp_path: Path) -> None:
+    model = make_gguf(tmp_path / "model.gguf", arch=arch, n_layers=4, n_experts=4 * (arch == "qwen3moe"))
+    shape = architecture_of_header(read_header(model))
+    adapter = write_adapter(tmp_path / "adapter.gguf", shape, 8)
+    size = sum(size for _, size in lora_rows(shape, 8))
+    assert loaded_mib(model, adapter) == pytest.approx(size / MIB, abs=0.005)
 
 
 @pytest.mark.parametrize("hardware", MACHINES)

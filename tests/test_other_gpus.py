@@ -2,7 +2,8 @@
 
 The figures of AMD's are those that owners published: RX 7900 XT (github.com/marimo-team/marimo/issues/9237),
 RX 6800 XT beside a Raphael (github.com/mudler/LocalAI/pull/7761), Strix Halo with a raised limit
-(github.com/noamsto/nix-amd-ai/issues/42), all read on 2026-11-21; used GTT is made up.
+(github.com/noamsto/nix-amd-ai/issues/42), all read on 2026-11-21. What is in use in those trees, and the GTT
+of the two cards, was not published and stands for any such figure.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from advisor.architecture import Architecture
@@ -20,7 +21,7 @@ _INPUT: Final = ("token_embd.", "position_embd", "per_layer_token_embd")
 _FIRST_LAYER: Final = ("per_layer_model_proj", "per_layer_proj_norm")
 _ROPE: Final = "rope_"
 _EXPERTS: Final = "_exps."
-_FFN: Final = (".ffn_up.", ".ffn_down.", ".ffn_gate.")
+_FFN: Final = ("ffn_up.", "ffn_down.", "ffn_gate.")
 """What llama.cpp's `--n-cpu-ffn` keeps on the host."""
 
 
@@ -72,7 +73,7 @@ def weights_of(arch: Architecture, rows: Iterable[tuple[str, int]]) -> Weights:
         if name.startswith("blk."):
             layer = int(name.split(".", 2)[1])
             if layer < arch.n_layers:
-                role = _role(name)
+                role = _role(name[len("blk.") :].partition(".")[2])
                 parts[role][layer] += size
                 largest[role] = max(largest[role], size)
         elif name.startswith(_FIRST_LAYER):
@@ -96,11 +97,12 @@ def weights_of(arch: Architecture, rows: Iterable[tuple[str, int]]) -> Weights:
     )
 
 
+@lru_cache(maxsize=256)
 def _role(name: str) -> str:
-    """What part of its layer a tensor belongs to."""
+    """What part of its layer a tensor belongs to, by its name within the layer."""
     if _EXPERTS in name:
         return "experts"
-    return "ffn" if any(part in name for part in _FFN) else "own"
+    return "ffn" if name.startswith(_FFN) else "own"
 
 
 def as_large_as(weights: Weights, file_bytes: int | None) -> Weights:

@@ -10,6 +10,8 @@ is held against llama.cpp itself in the tests.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
 
 from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.tensors.attention import attention, latent_attention
@@ -23,7 +25,11 @@ from advisor.tensors.tensor import Tensor, f32, norm
 
 __all__ = ["FAMILIES", "Family", "Tensor", "family_of", "tensors"]
 
+REMEMBERED: Final = 16
+"""Lists that are kept: one model is asked for its parameters, its weights and its file in turn."""
 
+
+@lru_cache(maxsize=REMEMBERED)
 def tensors(arch: Architecture) -> tuple[Tensor, ...]:
     """Every tensor of the model's GGUF, multi-token-prediction blocks left out.
 
@@ -31,9 +37,10 @@ def tensors(arch: Architecture) -> tuple[Tensor, ...]:
     """
     family = family_of(arch)
     rows = [*input_tensors(arch, family), *output_tensors(arch, family)]
+    alike = {layer: tuple(_layer(arch, family, layer)) for layer in dict.fromkeys(arch.layers)}
     for i, layer in enumerate(arch.layers):
         prefix = f"blk.{i}."
-        rows += (row._replace(name=prefix + row.name) for row in _layer(arch, family, layer))
+        rows += (Tensor(prefix + row.name, *row[1:]) for row in alike[layer])
     if not family.first_layer_norm:
         rows = [row for row in rows if row.name != "blk.0.attn_norm.weight"]
     return tuple(rows)

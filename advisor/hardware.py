@@ -20,7 +20,18 @@ HOST_RESERVE_FRACTION: Final = 0.05
 GPU_RESERVE_BYTES: Final = 512 * MIB
 """Simulated discrete GPUs: what a driver, a compositor and a browser hold on an otherwise idle card."""
 
-Vendor = Literal["nvidia", "amd", "intel", "apple"]
+GPU_FIGURES: Final = (
+    "memory",
+    "architecture",
+    "fp16_flops",
+    "int8_ops",
+    "fp8_flops",
+    "tdp_watts",
+    "idle_watts",
+)
+"""Fields that a GPU's row in the hardware catalog decides alone."""
+
+Vendor = Literal["nvidia", "amd", "intel", "apple", "huawei"]
 GpuMemory = Literal["discrete", "unified"]
 
 
@@ -39,12 +50,23 @@ class GpuSpec(Value):
     fp16_flops: int | None = Field(default=None, gt=0)
     """Dense rate of the tensor cores at FP16 (GeForce: with FP16 accumulation), or of the shaders where there
     are none; None where that says nothing about the kernels (Pascal)."""
+    bf16_flops: int | None = Field(default=None, gt=0)
+    """Dense rate of the matrix units at BF16 with FP32 accumulation; None where there are none for it."""
+    int8_ops: int | None = Field(default=None, gt=0)
+    """Dense INT8 rate of the matrix units, or of DP4A where there are none (Pascal), operations/s."""
+    fp8_flops: int | None = Field(default=None, gt=0)
+    """Dense FP8 rate of the matrix units; None where they have none."""
     tdp_watts: int | None = Field(default=None, gt=0)
-    idle_watts: int | None = None
+    idle_watts: float | None = Field(default=None, gt=0)
+    """The card alone at rest, as a named test measured it (its source is in the row's comment)."""
     compute_capability: str | None = None
     """NVIDIA: "8.6"."""
+    pcie: str | None = Field(default=None, pattern=r"^[1-7]\.0 x(1|2|4|8|16)$")
+    """The slot it is made for: "4.0 x16"; None for SXM modules, integrated GPUs, and where not known."""
     link: str | None = None
     """How several of them are linked in the machines they are sold in: "nvlink", "xgmi"."""
+    link_bytes_per_s: int | None = Field(default=None, gt=0)
+    """Of that link, one GPU's total in both directions, as makers state it."""
     gpu_cores: int | None = Field(default=None, gt=0)
     """Apple: cores of the GPU, where a chip is sold with several numbers of them."""
     cpu_cores: int | None = Field(default=None, gt=0)
@@ -61,6 +83,11 @@ class GpuSpec(Value):
     """A variant meant when a name leaves it open (stated as an assumption)."""
     source: str
     checked: str
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """What a `Gpu` takes over from its row, by field."""
+        return {field: getattr(self, field) for field in GPU_FIGURES}
 
     @model_validator(mode="after")
     def _memory_kind(self) -> GpuSpec:
@@ -168,9 +195,13 @@ class Gpu(Value):
     compute_capability: str | None = None
     catalog_id: str | None = None
     memory: GpuMemory = "discrete"
+    architecture: str | None = None
+    """The maker's generation: "Ada Lovelace", "RDNA 3"; with all that follows, from the hardware catalog."""
     fp16_flops: int | None = None
+    int8_ops: int | None = None
+    fp8_flops: int | None = None
     tdp_watts: int | None = None
-    idle_watts: int | None = None
+    idle_watts: float | None = None
     mig: bool = False
     """A slice of a partitioned card."""
 

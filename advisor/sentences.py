@@ -347,7 +347,7 @@ def _system(said: _Description, chip: GpuSpec | None, assumed: list[str]) -> str
 
 
 def _gpu(index: int, spec: GpuSpec, host: Host, assumed: list[str]) -> Gpu:
-    return Gpu(
+    gpu = Gpu(
         index=index,
         name=spec.name,
         vendor=spec.vendor,
@@ -355,11 +355,8 @@ def _gpu(index: int, spec: GpuSpec, host: Host, assumed: list[str]) -> Gpu:
         bandwidth_bytes_per_s=spec.bandwidth_bytes_per_s or host.memory.bandwidth_bytes_per_s,
         compute_capability=spec.compute_capability,
         catalog_id=spec.id,
-        memory=spec.memory,
-        fp16_flops=spec.fp16_flops,
-        tdp_watts=spec.tdp_watts,
-        idle_watts=spec.idle_watts,
     )
+    return gpu.model_copy(update=spec.figures)
 
 
 def _pool_share(spec: GpuSpec, host: Host, assumed: list[str]) -> int:

@@ -39,11 +39,8 @@ def complete(gpu: Gpu, specs: Sequence[GpuSpec]) -> Gpu:
         update={
             "catalog_id": spec.id,
             "bandwidth_bytes_per_s": spec.bandwidth_bytes_per_s,
-            "fp16_flops": spec.fp16_flops,
-            "tdp_watts": spec.tdp_watts,
-            "idle_watts": spec.idle_watts,
             "compute_capability": gpu.compute_capability or spec.compute_capability,
-            "memory": spec.memory,
+            **spec.figures,
         }
     )
 

@@ -113,6 +113,17 @@ class MemoryEstimate(Value):
         )
 
 
+class SpeculativeSpeed(Value):
+    """What one sequence gets where a draft model proposes tokens."""
+
+    n_draft: int
+    """Tokens proposed at a time."""
+    accepted: tuple[float, ...]
+    """Shares of the proposals that the model accepts: the text decides which."""
+    decode_tokens_per_s: tuple[float, ...]
+    """The rate at each of those shares."""
+
+
 class SpeedEstimate(Value):
     """How fast, with the band that about four of five measurements fall into."""
 
@@ -130,6 +141,8 @@ class SpeedEstimate(Value):
     prompt_tokens: int
     basis: str
     """What the figure rests on, in a sentence."""
+    speculative: SpeculativeSpeed | None = None
+    """Beside a draft model; the other figures are without it."""
 
 
 class Quality(Value):

@@ -23,6 +23,8 @@ class Attachment(Value):
     """What it is: "projector F16", "draft qwen3-0.6b Q8_0"."""
     devices: tuple[DeviceMemory, ...]
     """What it takes of every device: one entry per GPU, then one for the host."""
+    proposes_in_s: float | None = None
+    """Seconds in which a draft model proposes one token; None for everything else, and where not known."""
 
     @property
     def total_bytes(self) -> int:

@@ -141,7 +141,9 @@ def _draft(asked: str, workload: Workload, machine: Machine) -> Attachment:
         n_ctx=workload.settings.n_ctx, n_seqs=workload.settings.n_seqs, kv_type=workload.settings.kv_type
     )
     estimate = estimate_on(workload_of(subject, settings, quantization=quantization), machine)
-    return in_process(f"draft {_title(estimate)}", estimate.memory)
+    step_s = 1 / estimate.speed.decode_tokens_per_s if estimate.speed else None
+    draft = in_process(f"draft {_title(estimate)}", estimate.memory)
+    return draft.model_copy(update={"proposes_in_s": step_s})
 
 
 def _other(asked: str, machine: Machine) -> Attachment:

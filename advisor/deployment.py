@@ -9,9 +9,9 @@ from pydantic import Field
 
 from advisor.assessment import Candidate
 from advisor.backends import BACKENDS
-from advisor.backends.devices import Accelerator, accelerators, threads, without
+from advisor.backends.devices import accelerators, threads, without
 from advisor.errors import OutputError
-from advisor.hardware import Machine
+from advisor.hardware import Accelerator, Machine
 from advisor.model import ModelKind
 from advisor.plan import Companions
 from advisor.units import MIB

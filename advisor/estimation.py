@@ -23,7 +23,8 @@ from advisor.serving.formats import LESS_AND_LESS, engine_weights, formats_of
 from advisor.serving.plan import Pool, Served
 from advisor.serving.speed import engine_speed
 from advisor.settings import Settings
-from advisor.speed import estimate_speed
+from advisor.speed import Work, estimate_speed
+from advisor.speed.speculative import speculative_speed
 from advisor.usecase import DEFAULT_PROMPT_TOKENS, Backend, KvType
 from advisor.value import SCHEMA_VERSION, Value
 from advisor.weights import Weights
@@ -156,7 +157,7 @@ def served_speed(workload: Workload, served: Served, machine: Machine) -> SpeedE
         workload.architecture,
         workload.weights,
         workload.settings,
-        served.plan,
+        served,
         machine,
         backend=workload.backend,
         quantization=workload.quantization,
@@ -201,18 +202,41 @@ class Pace:
         speed = self.speed(split)
         return speed.decode_tokens_per_s if speed else None
 
-    def _estimate(self, split: Split) -> SpeedEstimate | None:
+    def work(self, split: Split) -> Work:
+        """What the devices do for a token under a split."""
         workload, moe = self._workload, self._workload.architecture.moe
-        return estimate_speed(
+        return Work(
             self._loads.under(split),
-            backend=workload.backend,
-            quantization=workload.quantization,
+            workload.backend,
+            workload.quantization,
+            moe.n_experts if moe else 0,
+            moe.n_experts_used if moe else 0,
+        )
+
+    def _estimate(self, split: Split) -> SpeedEstimate | None:
+        workload = self._workload
+        return estimate_speed(
+            self.work(split),
             n_seqs=workload.settings.n_seqs,
             depth=workload.depth,
             prompt_tokens=workload.prompt_tokens,
-            n_experts=moe.n_experts if moe else 0,
-            n_experts_used=moe.n_experts_used if moe else 0,
         )
+
+
+def with_draft(estimate: Estimate, workload: Workload, machine: Machine, proposes_in_s: float) -> Estimate:
+    """The estimate with what one sequence gets where a draft proposes tokens, each in so many seconds."""
+    if estimate.speed is None:
+        return estimate
+    placement = estimate.placement
+    split = Split(
+        gpu_layers=placement.gpu_layers,
+        n_cpu_moe=placement.n_cpu_moe or 0,
+        n_cpu_ffn=placement.n_cpu_ffn or 0,
+    )
+    speculative = speculative_speed(Pace(workload, machine).work(split), proposes_in_s)
+    return estimate.model_copy(
+        update={"speed": estimate.speed.model_copy(update={"speculative": speculative})}
+    )
 
 
 def _assumptions(workload: Workload, machine: Machine) -> Iterator[str]:

@@ -11,7 +11,7 @@ from struct import pack, unpack
 from typing import Final
 
 from advisor.hardware import Gpu
-from advisor.speed import RATES, DeviceLoad, rates_key
+from advisor.speed import FITTED, DeviceLoad, rates_key
 
 MAX_SPEEDS: Final = 4
 """Speeds of GPU in a machine of which every mixture is tried; of more, the fastest 1, 2, 3 … GPUs."""
@@ -113,7 +113,7 @@ def _reached(vendor: str, unified: bool, capability: str | None, bandwidth: int 
         n_params_active=0,
         n_layers=0,
     )
-    return (bandwidth or inf) * RATES[rates_key(load, "llama.cpp")].weights
+    return (bandwidth or inf) * FITTED.rates[rates_key(load, "llama.cpp")].weights
 
 
 def gpu_sets(gpus: Sequence[Gpu]) -> Iterator[tuple[int, ...]]:

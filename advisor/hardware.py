@@ -24,6 +24,7 @@ GPU_FIGURES: Final = (
     "memory",
     "architecture",
     "fp16_flops",
+    "bf16_flops",
     "int8_ops",
     "fp8_flops",
     "tdp_watts",
@@ -32,6 +33,7 @@ GPU_FIGURES: Final = (
 """Fields that a GPU's row in the hardware catalog decides alone."""
 
 Vendor = Literal["nvidia", "amd", "intel", "apple", "huawei"]
+Accelerator = Literal["cuda", "rocm", "vulkan", "sycl", "metal", "cann", "cpu"]
 GpuMemory = Literal["discrete", "unified"]
 
 
@@ -126,11 +128,15 @@ class CpuSpec(Value):
         return self.memory_bus_bits // 8 * self.memory_mt_per_s * 10**6
 
 
+PresetKind = Literal["desktop", "laptop", "mac", "small", "workstation", "cloud"]
+
+
 class Preset(Value):
     """A machine with a name, described by a sentence."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     title: str
+    kind: PresetKind
     spec: str
     """A hardware sentence, as `--hardware` takes it."""
     source: str | None = None
@@ -198,10 +204,13 @@ class Gpu(Value):
     architecture: str | None = None
     """The maker's generation: "Ada Lovelace", "RDNA 3"; with all that follows, from the hardware catalog."""
     fp16_flops: int | None = None
+    bf16_flops: int | None = None
     int8_ops: int | None = None
     fp8_flops: int | None = None
     tdp_watts: int | None = None
     idle_watts: float | None = None
+    accelerator: Accelerator | None = None
+    """What drives it; None: the maker's own (CUDA, ROCm, SYCL, Metal)."""
     mig: bool = False
     """A slice of a partitioned card."""
 
@@ -244,6 +253,11 @@ class Machine(Value):
     def unified(self) -> bool:
         """Whether GPU and host share one pool of memory."""
         return any(gpu.unified for gpu in self.gpus)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether this is a machine that was read, whose figures are its own, not a described one."""
+        return self.host.memory.available_bytes is not None
 
     @property
     def host_capacity_bytes(self) -> int:

@@ -23,6 +23,10 @@ from advisor.yaml_files import read_yaml
 COMPILED: Final = "hardware.json"
 MAX_SPEC_BYTES: Final = 4 << 20
 """A machine is a few kilobytes; a larger file is not one."""
+DUMPS: Final = (".md", ".markdown")
+"""Files of `advisor doctor`, by their endings …"""
+DUMP_MARK: Final = "```json recording-"
+"""… and whatever they are called, by what they hold."""
 
 Row = TypeVar("Row", GpuSpec, CpuSpec, Preset)
 
@@ -52,7 +56,7 @@ def resolve_hardware(spec: str, catalog: HardwareCatalog) -> Machine:
     Raises `HardwareError`, one line, for a broken file and for a sentence that cannot be understood.
     """
     if (path := _existing_file(spec)) is not None:
-        return _read_machine(path)
+        return _read_machine(path, catalog)
     name = spec.strip().lower()
     preset = next((preset for preset in catalog.presets if preset.id == name), None)
     return parse_sentence(preset.spec if preset else spec, catalog.gpus, catalog.cpus)
@@ -65,19 +69,30 @@ def _existing_file(spec: str) -> Path | None:
             return path
     except (OSError, ValueError):  # a sentence too long, or with characters that no file name has
         return None
+    if path.suffix.lower() in DUMPS:
+        raise HardwareError(f"no file {spec}: write one with `advisor doctor --out {path.name}`")
     if path.suffix.lower() in (".json", ".yaml", ".yml"):
         raise HardwareError(f"no file {spec}: write one with `advisor detect --output {path.name}`")
     return None
 
 
-def _read_machine(path: Path) -> Machine:
-    """A machine that `advisor detect` wrote, as JSON or YAML."""
+def _replay(path: Path, catalog: HardwareCatalog) -> Machine:
+    """The machine that a recording answers for."""
+    from advisor.doctor.examination import machine_of_dump  # loads the probes, which no other SPEC needs
+
+    return machine_of_dump(path, catalog.gpus)
+
+
+def _read_machine(path: Path, catalog: HardwareCatalog) -> Machine:
+    """A machine that `advisor detect` wrote, as JSON or YAML, or that `advisor doctor` recorded."""
     try:
         if path.stat().st_size > MAX_SPEC_BYTES:
             raise HardwareError(
                 f"{path} is too large for a machine; write one with `advisor detect --output`"
             )
         text = path.read_text(encoding="utf-8")
+        if path.suffix.lower() in DUMPS or DUMP_MARK in text:
+            return _replay(path, catalog)
         if text.lstrip().startswith("{"):
             return Machine.model_validate_json(text)
         return Machine.model_validate(read_yaml(path))

@@ -64,6 +64,7 @@ class Loads:
             name=gpu.name,
             kind="gpu",
             vendor=gpu.vendor,
+            accelerator=gpu.accelerator,
             unified=gpu.unified,
             bandwidth_bytes_per_s=gpu.bandwidth_bytes_per_s,
             fp16_flops=gpu.fp16_flops,
@@ -79,6 +80,7 @@ class Loads:
             kind="cpu",
             unified=self._machine.unified,
             bandwidth_bytes_per_s=host.memory.bandwidth_bytes_per_s,
+            measured=self._machine.is_read,
             physical_cores=threads(self._machine),
             features=host.cpu.features,
             n_params_active=part.share_of(self._whole, self._multiplied),
@@ -100,7 +102,9 @@ class _Part(Value):
     shared_bytes: int
     expert_bytes_total: int
     kv_bytes: int
+    kv_bytes_f16: int | None
     recurrent_bytes: int
+    attention: tuple[tuple[int, int], ...]
     n_layers: int
 
     def share_of(self, whole: _Part, n_params: int) -> int:
@@ -118,6 +122,13 @@ class _Reads:
         self._states = recurrent_bytes(arch, one)
         of_kind = {layer: _cache_bytes(arch, layer, settings, depth) for layer in set(arch.layers)}
         self._caches = [of_kind[layer] for layer in arch.layers]
+        self._unpacked: list[int] | None = None
+        if settings.kv_type != "f16":
+            plain = settings.model_copy(update={"kv_type": "f16"})
+            at_f16 = {layer: _cache_bytes(arch, layer, plain, depth) for layer in set(arch.layers)}
+            self._unpacked = [at_f16[layer] for layer in arch.layers]
+        attention = {layer: _attention(arch, layer) for layer in set(arch.layers)}
+        self._attention = [attention[layer] for layer in arch.layers]
 
     def on_gpu(self, share: Share, split: Split) -> _Part:
         """A GPU's layers, without the blocks that stay on the host."""
@@ -149,9 +160,35 @@ class _Reads:
             shared_bytes=common,
             expert_bytes_total=held,
             kv_bytes=sum(self._caches[i] for i in cached),
+            kv_bytes_f16=None if self._unpacked is None else sum(self._unpacked[i] for i in cached),
             recurrent_bytes=sum(self._states[i] for i in cached),
+            attention=self._attended(cached),
             n_layers=len(layers),
         )
+
+    def _attended(self, layers: range) -> tuple[tuple[int, int], ...]:
+        """FLOPs by token attended to, and the most such tokens, of the layers' attention together."""
+        flops: dict[int, int] = {}
+        for i in layers:
+            each, most = self._attention[i]
+            flops[most] = flops.get(most, 0) + each
+        return tuple((each, most) for most, each in flops.items() if each)
+
+
+def _attention(arch: Architecture, layer: Layer) -> tuple[int, int]:
+    """FLOPs of one layer by token attended to, and the most tokens that it attends to.
+
+    Of sparse attention the index is small beside what it chooses, and not counted.
+    """
+    if not layer.kind.has_attention:
+        return 0, 0
+    width = layer.head_dim + layer.head_dim_v
+    if arch.mla:  # llama.cpp attends to the latents themselves
+        width = 2 * arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim
+    most = arch.n_swa if layer.kind is LayerKind.SLIDING else arch.n_ctx_train
+    if arch.indexer and (arch.mla or layer.index_dim):
+        most = min(most, arch.indexer.top_k * (1 if arch.mla else _INDEX_BLOCK))
+    return 2 * layer.n_heads * width, most
 
 
 def _cache_bytes(arch: Architecture, layer: Layer, settings: Settings, depth: int) -> int:

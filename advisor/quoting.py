@@ -50,3 +50,11 @@ def by_flag(args: Sequence[str]) -> list[list[str]]:
 def line(value: str) -> str:
     """Text for a comment or a heading: one line, whatever a plan holds."""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())
+
+
+def cell(text: str) -> str:
+    """Text that may stand in a table of Markdown: on one line, no column marks, no markup of its own."""
+    shown = line(text)
+    for mark in "\\|<*`":
+        shown = shown.replace(mark, f"\\{mark}")
+    return shown

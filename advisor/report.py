@@ -7,6 +7,7 @@ from typing import Final
 
 from advisor.cost import CostComparison
 from advisor.local_cost import SPREAD, BreakEven, Span
+from advisor.quoting import cell
 from advisor.resources import TEMPLATES_DIR
 
 UNKNOWN: Final = "unknown"
@@ -28,7 +29,7 @@ def cost_report(comparison: CostComparison) -> str:
         autoescape=False,  # Markdown, not HTML: `cell` escapes what would break a table
     )
     environment.filters |= {
-        "cell": _cell,
+        "cell": cell,
         "figure": _figure,
         "payback": _payback,
         "percent": _percent,
@@ -91,11 +92,3 @@ def _payback(row: BreakEven) -> str:
 
 def _verdict(can_serve: bool | None) -> str:
     return {True: "yes", False: "no", None: UNKNOWN}[can_serve]
-
-
-def _cell(text: str) -> str:
-    """Text that may stand in a table: on one line, no column marks, no markup of its own."""
-    line = " ".join(text.split())
-    for mark in "\\|<*`":
-        line = line.replace(mark, f"\\{mark}")
-    return line

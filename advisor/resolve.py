@@ -82,7 +82,7 @@ def resolve_model(
         return _from_gguf(path)
     if path.is_file() and path.suffix == ".json":
         name = path.parent.name if path.stem == "config" else path.stem
-        return _of_config(name or path.stem, _read_config(path))
+        return subject_of_config(name or path.stem, _read_config(path))
     return _from_name(name, load_catalog, quantization, fetch=fetch)
 
 
@@ -151,7 +151,7 @@ def _default(arch: Architecture) -> str:
     return DEFAULT_ENCODER_QUANTIZATION if arch.is_encoder else DEFAULT_QUANTIZATION
 
 
-def _of_config(
+def subject_of_config(
     name: str,
     config: Mapping[str, Any],
     tensors_header: SafetensorsHeader | None = None,
@@ -209,9 +209,9 @@ def _from_folder(path: Path, quantization: str | None) -> Subject:
     if (path / "config.json").is_file():
         name, config = path.name or path.resolve().name, _read_config(path / "config.json")
         try:
-            return _of_config(name, config, _safetensors_in(path))
+            return subject_of_config(name, config, _safetensors_in(path))
         except SafetensorsError as error:  # the config is enough for everything but their exact sizes
-            return _of_config(name, config)._replace(notes=(f"the safetensors were left out: {error}",))
+            return subject_of_config(name, config)._replace(notes=(f"the safetensors were left out: {error}",))
     from advisor.hub_models import model_files
 
     models = model_files(file.name for file in path.glob("*.gguf"))
@@ -237,7 +237,7 @@ def _from_hub(name: HubName, model: HubModel) -> Subject:
         subject = _of_gguf(PurePosixPath(model.file or "").name, model.gguf, name.quantization)
     else:
         config = parse_config(f"{model.repo}/config.json", model.config or "")
-        subject = _of_config(model.repo, config, model.tensors, name.quantization)
+        subject = subject_of_config(model.repo, config, model.tensors, name.quantization)
     return subject._replace(notes=(*subject.notes, f"the model is {origin}"))
 
 

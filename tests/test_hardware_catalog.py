@@ -20,21 +20,10 @@ from advisor.hardware_catalog import (
     resolve_hardware,
 )
 from advisor.resources import CATALOG_DIR
-from advisor.sentence_grammar import name_key
+from advisor.sentences.grammar import name_key
 from advisor.units import GIB
 
 CATALOG = load_hardware()
-CAPABILITIES = {
-    "Maxwell": {"5.2"},
-    "Pascal": {"6.0", "6.1"},
-    "Volta": {"7.0"},
-    "Turing": {"7.5"},
-    "Ampere": {"8.0", "8.6", "8.7"},
-    "Ada Lovelace": {"8.9"},
-    "Hopper": {"9.0"},
-    "Blackwell": {"10.0", "11.0", "12.0", "12.1"},
-}
-"""https://developer.nvidia.com/cuda-gpus"""
 
 
 @pytest.fixture(scope="module")
@@ -47,82 +36,12 @@ def test_compiled_file_is_fresh(compiled: str) -> None:
     assert (CATALOG_DIR / COMPILED).read_text(encoding="utf-8") == compiled
 
 
-def test_catalog_covers_the_field() -> None:
-    vendors = [spec.vendor for spec in CATALOG.gpus]
-    assert {name: vendors.count(name) >= 10 for name in set(vendors)} == dict.fromkeys(
-        ("nvidia", "amd", "intel", "apple"), True
-    )
-    assert len(CATALOG.gpus) >= 200
-    assert len(CATALOG.cpus) >= 100
-
-
-@pytest.mark.parametrize("spec", CATALOG.gpus, ids=lambda spec: spec.id)
-def test_gpu_is_plausible(spec: GpuSpec) -> None:
-    assert 10e9 <= (spec.bandwidth_bytes_per_s or 90e9) <= 10e12
-    assert 1e12 <= (spec.fp16_flops or 1e12) <= 3e15
-    assert 5 <= (spec.tdp_watts or 5) <= 1500
-    for size in (spec.vram_bytes, *spec.ram_bytes):
-        assert size is None or 2 * GIB <= size <= 512 * GIB
-    if spec.vendor == "nvidia":
-        assert spec.compute_capability in CAPABILITIES[spec.architecture]
-    else:
-        assert spec.compute_capability is None
-    assert spec.source
-    assert spec.checked >= "2026"
-
-
 @pytest.mark.parametrize("spec", CATALOG.cpus, ids=lambda spec: spec.id)
 def test_processor_is_plausible(spec: CpuSpec) -> None:
     assert 1 <= spec.physical_cores <= 256
-    assert spec.memory_bus_bits in {32, 64, 128, 256, 384, 512, 768}
+    assert spec.memory_bus_bits in {32, 64, 128, 192, 256, 384, 512, 768}
     assert spec.bandwidth_bytes_per_s == spec.memory_bus_bits * spec.memory_mt_per_s * 125_000
     assert 10e9 <= spec.bandwidth_bytes_per_s <= 700e9
-
-
-@pytest.mark.parametrize(
-    ("gpu", "bandwidth", "vram_mib"),
-    [
-        pytest.param("rtx-4090", 1_008, 24564, id="384 bit × 21 Gbit/s"),
-        pytest.param("rtx-3070", 448, 8192, id="256 bit × 14 Gbit/s"),
-        pytest.param("rtx-3060-laptop", 336, 6144, id="192 bit × 14 Gbit/s"),
-        pytest.param("a100-sxm-80gb", 2_039, 81920, id="nvidia-a100"),
-        pytest.param("h100-sxm", 3_350, 81559, id="nvidia-h100"),
-        pytest.param("h200-sxm", 4_800, 143771, id="nvidia-h200"),
-        pytest.param("t400-4gb", 80, 4096, id="64 bit × 10 Gbit/s"),
-        pytest.param("b200", 8_000, 183359, id="both dies"),
-        pytest.param("v100-sxm2-16gb", 900, 16384, id="not the V100S"),
-    ],
-)
-def test_known_figures(gpu: str, bandwidth: int, vram_mib: int) -> None:
-    spec = next(spec for spec in CATALOG.gpus if spec.id == gpu)
-    assert spec.bandwidth_bytes_per_s == bandwidth * 10**9
-    assert spec.vram_bytes == vram_mib << 20
-
-
-def test_laptop_chips_are_not_the_desktop_ones() -> None:
-    """Same name, less of everything: never more bandwidth than the desktop card of that name."""
-    specs = {spec.id: spec for spec in CATALOG.gpus}
-    pairs = [(specs[i], specs[i.replace("-laptop", "")]) for i in specs if i.replace("-laptop", "") in specs]
-    pairs = [(laptop, desktop) for laptop, desktop in pairs if laptop is not desktop]
-    assert len(pairs) >= 15
-    exceptions = {"gtx-1650-laptop", "rtx-5050-laptop"}  # sold with a newer kind of memory
-    slower = {
-        laptop.id: (laptop.bandwidth_bytes_per_s or 0) <= (desktop.bandwidth_bytes_per_s or 0)
-        for laptop, desktop in pairs
-        if laptop.id not in exceptions
-    }
-    assert all(slower.values()), slower
-    assert not any(set(laptop.match) & set(desktop.match) for laptop, desktop in pairs)
-
-
-def test_rows_of_one_driver_name_differ_in_memory() -> None:
-    """Probes tell them apart by what the driver reports; Apple's by their GPU cores."""
-    seen: dict[tuple[str, int | None, int | None], str] = {}
-    for spec in CATALOG.gpus:
-        for name in spec.match:
-            key = (name, spec.vram_bytes, spec.gpu_cores)
-            assert key not in seen, f"{spec.id} and {seen[key]} both match {key}"
-            seen[key] = spec.id
 
 
 def test_no_name_is_both_gpu_and_processor() -> None:

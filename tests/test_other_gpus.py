@@ -1,4 +1,4 @@
-"""AMD's and Apple's GPUs from recordings.
+"""Which of the GPUs that were read are planned on, and Apple's GPUs, from recordings.
 
 The figures of AMD's are those that owners published: RX 7900 XT (github.com/marimo-team/marimo/issues/9237),
 RX 6800 XT beside a Raphael (github.com/mudler/LocalAI/pull/7761), Strix Halo with a raised limit
@@ -11,50 +11,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recorded_trees import lay_out
+from recorded_source import source_of
+from recorded_trees import lay_out, linux
 
 from advisor import bandwidth, probes
 from advisor.hardware import Cpu, Gpu, Host, HostMemory, Machine
 from advisor.hardware_catalog import load_hardware
 from advisor.probes import apple, host
-from advisor.probes.amd import read_amd
 from advisor.units import GB, GIB, MIB
 
 SPECS = load_hardware().gpus
 MEMORY = HostMemory(total_bytes=124 * GIB, available_bytes=100 * GIB)
-
-
-def test_cards_are_read_in_the_kernels_order_and_connectors_are_none(tmp_path: Path) -> None:
-    found = read_amd(lay_out("two-radeons-and-raphael", tmp_path), MEMORY)
-    assert [(f.gpu.name, f.gpu.memory) for f in found] == [
-        ("AMD Radeon RX 7900 XT", "discrete"),
-        ("AMD Radeon Graphics (Raphael)", "unified"),
-        ("AMD Radeon RX 6800 XT", "discrete"),
-    ]
-    assert found[0].gpu.vram_bytes == 21458059264
-    assert found[0].gpu.free_bytes == 21458059264 - 27856896
-    assert found[0].carve_out_bytes == 0
-
-
-def test_an_integrated_gpu_has_its_carve_out_and_what_it_may_map(tmp_path: Path) -> None:
-    (found,) = read_amd(lay_out("strix-halo", tmp_path), MEMORY)
-    assert found.gpu.name == "AMD Radeon 8060S Graphics"
-    assert found.gpu.unified
-    assert found.gpu.vram_bytes == (4 + 96) * GIB
-    assert found.gpu.free_bytes == int((3.5 + 80) * GIB)
-    assert (found.carve_out_bytes, found.carve_out_free_bytes) == (4 * GIB, int(3.5 * GIB))
-
-
-def test_what_is_mapped_comes_out_of_available_memory(tmp_path: Path) -> None:
-    full = MEMORY.model_copy(update={"available_bytes": 10 * GIB})
-    (found,) = read_amd(lay_out("strix-halo", tmp_path), full)
-    assert found.gpu.free_bytes == int((3.5 + 10) * GIB)
-
-
-def test_a_damaged_entry_leaves_the_others(tmp_path: Path) -> None:
-    (found,) = read_amd(lay_out("radeon-damaged", tmp_path), MEMORY)
-    assert found.gpu.name == "AMD Instinct MI999"  # not in the table: the board's own name
-    assert found.gpu.free_bytes is None
 
 
 @pytest.fixture
@@ -62,9 +29,8 @@ def detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Linux machine of 124 GiB whose files are those of a recording, laid out in the folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(probes.sys, "platform", "linux")
-    monkeypatch.setattr(probes, "ROOT", tmp_path)
-    monkeypatch.setattr(probes, "_nvidia", lambda _: probes.NvidiaReading())
+    monkeypatch.setattr(probes, "Live", lambda *_: linux(tmp_path))
+    monkeypatch.setattr(probes, "_nvidia", lambda *_: probes.NvidiaReading())
     monkeypatch.setattr(probes, "read_host", lambda *_: Host(os="Linux", cpu=Cpu(), memory=MEMORY))
     monkeypatch.setattr(bandwidth, "kept_bandwidth", lambda *_: (80 * GB, ()))
     return tmp_path
@@ -100,7 +66,7 @@ def test_an_integrated_gpu_beside_another_makers_card_is_left_out(
     detected: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = Gpu(index=0, name="NVIDIA GeForce RTX 4090", vendor="nvidia", vram_bytes=24564 * MIB)
-    monkeypatch.setattr(probes, "_nvidia", lambda _: probes.NvidiaReading(gpus=(card,)))
+    monkeypatch.setattr(probes, "_nvidia", lambda *_: probes.NvidiaReading(gpus=(card,)))
     machine = detect("strix-halo", detected)
     assert [gpu.catalog_id for gpu in machine.gpus] == ["rtx-4090"]
     assert machine.notes[0].startswith("AMD Radeon 8060S Graphics is integrated")
@@ -151,15 +117,15 @@ def test_wired_limit(total_gib: int, limit: str, expected: int) -> None:
     assert gpu.free_bytes == min(expected, 50 * GIB)
 
 
-def test_a_mac_is_its_row_by_the_number_of_gpu_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mac_is_its_row_by_the_number_of_gpu_cores(tmp_path: Path) -> None:
     root = lay_out("macos-m3-max", tmp_path)
-    monkeypatch.setattr(probes.sys, "platform", "darwin")
-    monkeypatch.setattr(probes, "sysctl", lambda *_: (root / "sysctl").read_text())
-    monkeypatch.setattr(apple, "profile", (root / "system_profiler").read_text)
-    (gpu,) = probes._apple(HostMemory(total_bytes=64 * GIB, available_bytes=50 * GIB), SPECS)
+    facts = {" ".join(("/usr/sbin/sysctl", *apple.SYSCTL_NAMES)): (root / "sysctl").read_text()}
+    profile = {" ".join(apple.PROFILER): (root / "system_profiler").read_text()}
+    mac = source_of({"platform": "darwin", "tools": facts | profile})
+    (gpu,) = probes._apple(mac, HostMemory(total_bytes=64 * GIB, available_bytes=50 * GIB), SPECS)
     assert (gpu.catalog_id, gpu.bandwidth_bytes_per_s) == ("m3-max-40-core", 400 * GB)
-    monkeypatch.setattr(apple, "profile", lambda: "")
-    (gpu,) = probes._apple(HostMemory(total_bytes=64 * GIB, available_bytes=50 * GIB), SPECS)
+    mac = source_of({"platform": "darwin", "tools": facts})
+    (gpu,) = probes._apple(mac, HostMemory(total_bytes=64 * GIB, available_bytes=50 * GIB), SPECS)
     assert (gpu.catalog_id, gpu.bandwidth_bytes_per_s) == (None, None)  # 30 or 40 cores: not guessed
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from fake_nvml import FakeNvml
-from recorded_trees import RECORDED, lay_out
+from recorded_trees import RECORDED, lay_out, linux, tree_source
 
 from advisor import probes
 from advisor.errors import ProbeError
@@ -40,7 +40,7 @@ MEMORY = HostMemory(total_bytes=64 * GIB, available_bytes=50 * GIB)
     ],
 )
 def test_memory_limit(tree: str, limit_gib: float, available_gib: float, tmp_path: Path) -> None:
-    limit = cgroups.memory_limit(lay_out(tree, tmp_path), 64 * GIB)
+    limit = cgroups.memory_limit(tree_source(tree, tmp_path), 64 * GIB)
     assert limit is not None
     assert limit.limit_bytes == limit_gib * GIB
     assert limit.available_bytes == available_gib * GIB
@@ -48,11 +48,11 @@ def test_memory_limit(tree: str, limit_gib: float, available_gib: float, tmp_pat
 
 @pytest.mark.parametrize("tree", ["host-v1-unlimited", "no-proc", "raspberry-pi-5"])
 def test_no_memory_limit(tree: str, tmp_path: Path) -> None:
-    assert cgroups.memory_limit(lay_out(tree, tmp_path), 64 * GIB) is None
+    assert cgroups.memory_limit(tree_source(tree, tmp_path), 64 * GIB) is None
 
 
 def test_a_limit_above_the_machine_is_none(tmp_path: Path) -> None:
-    assert cgroups.memory_limit(lay_out("docker-v2-4gib", tmp_path), 2 * GIB) is None
+    assert cgroups.memory_limit(tree_source("docker-v2-4gib", tmp_path), 2 * GIB) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_available_memory(
 ) -> None:
     ram = SimpleNamespace(total=64 * GIB, available=int(free_gib * GIB))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: ram)
-    memory = host.read_memory(lay_out(tree, tmp_path))
+    memory = host.read_memory(tree_source(tree, tmp_path))
     assert memory.total_bytes == 64 * GIB
     assert memory.available_bytes == expected_gib * GIB
 
@@ -79,7 +79,7 @@ def test_unreadable_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(psutil, "virtual_memory", refuse)
     with pytest.raises(ProbeError, match="--hardware"):
-        host.read_memory(tmp_path)
+        host.read_memory(linux(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_unreadable_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     ],
 )
 def test_cpu_quota(tree: str, expected: float | None, tmp_path: Path) -> None:
-    assert cgroups.cpu_quota(lay_out(tree, tmp_path)) == expected
+    assert cgroups.cpu_quota(tree_source(tree, tmp_path)) == expected
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_limit_cores(
     ],
 )
 def test_linux_processor(tree: str, name: str | None, features: str, tmp_path: Path) -> None:
-    root = lay_out(tree, tmp_path)
+    root = tree_source(tree, tmp_path)
     cpuinfo = root / "proc/cpuinfo"
     processors = host.parse_cpuinfo(cpuinfo.read_text() if cpuinfo.exists() else "")
     assert host.linux_cpu_name(root, processors) == name
@@ -169,7 +169,7 @@ def test_mac_processor(tmp_path: Path) -> None:
     ],
 )
 def test_in_container(tree: str, environ: dict[str, str], expected: bool, tmp_path: Path) -> None:
-    assert host.in_container(lay_out(tree, tmp_path), environ) is expected
+    assert host.in_container(tree_source(tree, tmp_path, environ)) is expected
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_folder_whose_name_is_not_text() -> None:
 
 def read(name: str, root: Path) -> nvidia.NvidiaReading:
     nvml = FakeNvml(name)
-    reading = nvidia.read_nvidia(nvml, root, MEMORY)
+    reading = nvidia.read_nvidia(nvml, linux(root), MEMORY)
     assert nvml.open == 0  # whatever happened, the library was closed
     return reading
 
@@ -297,9 +297,9 @@ def test_no_gpu_and_why(recording: str, tree: str, note: str | None, tmp_path: P
 
 def test_a_device_file_shows_a_card(tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
-    assert not nvidia.has_card(tmp_path)
+    assert not nvidia.has_card(linux(tmp_path))
     (tmp_path / "dev" / "nvidia0").touch()
-    assert nvidia.has_card(tmp_path)
+    assert nvidia.has_card(linux(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_device_file_shows_a_card(tmp_path: Path) -> None:
     ],
 )
 def test_display_vendors(tree: str, vendors: set[str], tmp_path: Path) -> None:
-    assert pci.display_vendors(lay_out(tree, tmp_path)) == vendors
+    assert pci.display_vendors(tree_source(tree, tmp_path)) == vendors
 
 
 # ---- the hardware catalog's figures
@@ -415,10 +415,8 @@ def test_gpu_notes(
     environ: dict[str, str],
     notes: list[str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(probes.sys, "platform", "linux")
-    written = list(probes.gpu_notes(gpus, lay_out(tree, tmp_path), environ))
+    written = list(probes.gpu_notes(gpus, tree_source(tree, tmp_path, environ)))
     assert len(written) == len(notes)
     assert all(line.startswith(start) for line, start in zip(written, notes, strict=True))
 

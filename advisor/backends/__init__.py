@@ -11,8 +11,7 @@ from typing import Final, Protocol
 
 from advisor.assessment import Candidate
 from advisor.backends import llama_cpp, ollama, vllm
-from advisor.backends.devices import Accelerator
-from advisor.hardware import Machine
+from advisor.hardware import Accelerator, Machine
 from advisor.usecase import Backend as BackendName
 
 

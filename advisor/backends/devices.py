@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from advisor.assessment import Candidate, DeviceMemory
-from advisor.hardware import Gpu, Machine, Vendor
-
-Accelerator = Literal["cuda", "rocm", "vulkan", "sycl", "metal", "cpu"]
+from advisor.hardware import Accelerator, Gpu, Machine, Vendor
 
 ACCELERATORS: Final[dict[Vendor, tuple[Accelerator, ...]]] = {
     "nvidia": ("cuda",),
     "amd": ("rocm", "vulkan"),
     "intel": ("sycl", "vulkan"),
     "apple": ("metal",),
+    "huawei": ("cann",),
 }
 """What drives a vendor's GPUs, the vendor's own first."""
 

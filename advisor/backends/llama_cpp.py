@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from advisor.assessment import Candidate, Placement
-from advisor.backends.devices import Accelerator, host_bytes, threads
-from advisor.hardware import Machine
+from advisor.backends.devices import host_bytes, threads
+from advisor.hardware import Accelerator, Machine
 from advisor.model import ModelKind
 from advisor.settings import Settings
 from advisor.units import GIB, MIB, format_bytes

@@ -13,8 +13,8 @@ from typing import Final
 from advisor.architecture import Architecture
 from advisor.assessment import Candidate
 from advisor.backends import llama_cpp
-from advisor.backends.devices import Accelerator, host_bytes
-from advisor.hardware import Machine
+from advisor.backends.devices import host_bytes
+from advisor.hardware import Accelerator, Machine
 from advisor.model import ModelKind
 from advisor.settings import Settings
 from advisor.units import GIB, MIB

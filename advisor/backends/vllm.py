@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from advisor.assessment import Candidate
-from advisor.backends.devices import Accelerator, host_bytes, used_gpus
-from advisor.hardware import Machine
+from advisor.backends.devices import host_bytes, used_gpus
+from advisor.hardware import Accelerator, Machine
 from advisor.model import ModelKind
 from advisor.serving import vllm as memory
 

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "cost": "Compare the cost of running PLAN with APIs, a purchase and rent.",
     "models": "Look into the model catalog.",
     "hardware": "Look into the hardware catalog: what --hardware can name.",
+    "doctor": "Check what models need here, and write down what detection saw, to be looked at elsewhere.",
 }
 """Commands and their one-line help, here so that `advisor --help` imports none of them."""
 

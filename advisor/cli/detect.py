@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from advisor.units import format_bandwidth, format_bytes
+from advisor.describing import GPU_COLUMNS, gpu_row, host_rows, runtimes_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.table import Table
 
-    from advisor.hardware import Gpu, Host, Machine
+    from advisor.hardware import Gpu, Machine
 
 
 @click.command(name="detect")
@@ -57,7 +55,7 @@ def _show(machine: Machine) -> None:
     from advisor.cli.show import console
 
     out = console()
-    for title, text in _host_lines(machine.host):
+    for title, text in host_rows(machine.host):
         out.print(f"[bold]{title:10}[/] {escape(text)}")
     if machine.gpus:
         out.print(_gpu_table(machine.gpus))
@@ -65,32 +63,9 @@ def _show(machine: Machine) -> None:
         out.print(f"[bold]{'GPU':10}[/] none found")
     if machine.interconnect:
         out.print(f"[bold]{'link':10}[/] {machine.interconnect}")
-    runtimes = ", ".join(
-        " ".join(filter(None, (r.name, r.version, r.endpoint and f"({r.endpoint})")))
-        for r in machine.runtimes
-    )
-    out.print(f"[bold]{'runtimes':10}[/] {escape(runtimes) or 'none found'}")
+    out.print(f"[bold]{'runtimes':10}[/] {escape(runtimes_line(machine))}")
     for note in machine.notes:
         out.print(f"[dim]note: {escape(note)}[/]")
-
-
-def _host_lines(host: Host) -> Iterator[tuple[str, str]]:
-    cpu, memory, disk = host.cpu, host.memory, host.disk
-    yield "system", host.os + (", in a container" if host.container else "")
-    cores = f"{_count(cpu.physical_cores, 'cores')}, {_count(cpu.logical_cores, 'threads')}"
-    limit = f", limited to {cpu.limit_cores:g}" if cpu.limit_cores is not None else ""
-    yield "processor", f"{cpu.name or 'unknown'}, {cores}{limit}"
-    yield "", " ".join(cpu.features) or "SIMD extensions unknown"
-    parts = [f"{format_bytes(memory.total_bytes)} in total"]
-    if memory.limit_bytes is not None:
-        parts.append(f"limited to {format_bytes(memory.limit_bytes)}")
-    available = memory.available_bytes
-    parts.append("available unknown" if available is None else f"{format_bytes(available)} available")
-    rate = memory.bandwidth_bytes_per_s
-    parts.append("bandwidth unknown" if rate is None else f"{format_bandwidth(rate)} measured")
-    yield "memory", ", ".join(parts)
-    free = "free space unknown" if disk.free_bytes is None else f"{format_bytes(disk.free_bytes)} free"
-    yield "disk", f"{free} for models in {disk.cache_dir or 'an unknown folder'}"
 
 
 def _gpu_table(gpus: tuple[Gpu, ...]) -> Table:
@@ -98,27 +73,8 @@ def _gpu_table(gpus: tuple[Gpu, ...]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("GPU")
-    for title in ("memory", "free", "bandwidth"):
-        table.add_column(title, justify="right")
-    table.add_column("compute", justify="right")
-    table.add_column("driver")
+    for title in GPU_COLUMNS:
+        table.add_column(title, justify="left" if title in ("GPU", "driver") else "right")
     for gpu in gpus:
-        rate = gpu.bandwidth_bytes_per_s
-        table.add_row(
-            Text(f"{gpu.index}  {gpu.name}"),
-            format_bytes(gpu.vram_bytes) + (" shared" if gpu.unified else ""),
-            _size(gpu.free_bytes),
-            "unknown" if rate is None else format_bandwidth(rate),
-            gpu.compute_capability or "unknown",
-            gpu.driver or "unknown",
-        )
+        table.add_row(*map(Text, gpu_row(gpu)))
     return table
-
-
-def _count(n: int | None, what: str) -> str:
-    return f"{what} unknown" if n is None else f"{n} {what}"
-
-
-def _size(size: int | None) -> str:
-    return "unknown" if size is None else format_bytes(size)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from advisor.cli import options
+
+if TYPE_CHECKING:
+    from advisor.hardware import Accelerator
 
 
 @click.command("estimate")
@@ -22,7 +25,9 @@ from advisor.cli import options
     "--limits", is_flag=True, help="Add the longest context, the most users and the finest quantization."
 )
 @options.as_json
-def command(model: str, hardware: str | None, accelerator: str | None, as_json: bool, **flags: Any) -> None:
+def command(
+    model: str, hardware: str | None, accelerator: Accelerator | None, as_json: bool, **flags: Any
+) -> None:
     """Say how much memory MODEL needs, device by device, and how fast it would be.
 
     MODEL is a catalog id or alias (qwen3-8b, llama3.1:8b, Qwen/Qwen3-8B), a .gguf file, a config.json or its

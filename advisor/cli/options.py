@@ -31,7 +31,7 @@ def hardware(command: Command) -> Command:
             "--hardware",
             metavar="SPEC",
             help='Plan for another machine: a sentence ("RTX 3070 8 GB, 32 GB RAM"), a preset, or a file '
-            "that `advisor detect --json` wrote.",
+            "that `advisor detect --json` or `advisor doctor --out` wrote.",
         ),
         click.option(
             "--accelerator",

@@ -11,6 +11,7 @@ import click
 from advisor.cli import options
 
 if TYPE_CHECKING:
+    from advisor.hardware import Accelerator
     from advisor.usecase import Method
 
 USE_CASES = (
@@ -88,7 +89,7 @@ USE_CASES = (
 @options.as_json
 def command(
     hardware: str | None,
-    accelerator: str | None,
+    accelerator: Accelerator | None,
     method: Method,
     answers: Path | None,
     yes: bool,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeedEstimate
+from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeculativeSpeed, SpeedEstimate
 from advisor.backends.llama_cpp import layer_args
 from advisor.errors import UnknownModelError
 from advisor.model import ModelKind
@@ -130,6 +130,8 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
         out.print(f"         would fit with {', or '.join(change.text for change in result.would_fit)}")
     if result.fits is not False:
         out.print(f"speed    {speed_line(result.speed)}")
+    if result.speed and result.speed.speculative:
+        out.print(f"         {_speculative_line(result.speed.speculative)}")
     if result.placement.gpu_layers:
         out.print(f"layers   {' '.join(layer_args(result.placement))}")
     out.print(_source_line(result.memory))
@@ -139,6 +141,14 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
         out.print(_limits_table(result.limits))
     for note in result.assumptions:
         out.print(f"assumed  {note}")
+
+
+def _speculative_line(speed: SpeculativeSpeed) -> str:
+    rates = ", ".join(
+        f"{_rate(rate)} where {share:.0%}"
+        for share, rate in zip(speed.accepted, speed.decode_tokens_per_s, strict=True)
+    )
+    return f"with the draft, {speed.n_draft} tokens at a time: {rates} of them are accepted"
 
 
 def _limits_table(limits: Limits) -> Table:

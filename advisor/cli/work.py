@@ -14,8 +14,8 @@ from advisor.beside import Company, adapted, attachments_of
 from advisor.catalog import load_catalog
 from advisor.cli.options import gpu_layers, recommended_backend
 from advisor.errors import AdvisorError
-from advisor.estimation import Estimate
-from advisor.hardware import Machine
+from advisor.estimation import Estimate, with_draft
+from advisor.hardware import Accelerator, Machine
 from advisor.limits import Question, limits_of, remedies
 from advisor.model import ModelKind
 from advisor.quantization import MIXES
@@ -29,8 +29,8 @@ _VENDORS: Final = {"cuda": {"nvidia"}, "rocm": {"amd"}, "metal": {"apple"}, "syc
 """Accelerators that drive one vendor's GPUs only."""
 
 
-def machine_from(hardware: str | None, accelerator: str | None) -> Machine:
-    """The machine to plan for, without its GPUs where the accelerator is the CPU."""
+def machine_from(hardware: str | None, accelerator: Accelerator | None) -> Machine:
+    """The machine to plan for, its GPUs driven by that accelerator; without them where it is the CPU."""
     machine = machine_of(hardware)
     if accelerator == "cpu":
         return machine.model_copy(update={"gpus": ()})
@@ -39,7 +39,8 @@ def machine_from(hardware: str | None, accelerator: str | None) -> Machine:
         raise AdvisorError(
             f"{accelerator} does not drive the {strangers[0]}: leave --accelerator out, or use vulkan"
         )
-    return machine
+    gpus = tuple(gpu.model_copy(update={"accelerator": accelerator}) for gpu in machine.gpus)
+    return machine.model_copy(update={"gpus": gpus})
 
 
 def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Estimate:
@@ -87,6 +88,9 @@ def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Est
         machine=machine,
         weights_in=subject.weights,
     )
+    for attachment in attachments:
+        if attachment.proposes_in_s is not None:
+            result = with_draft(result, workload, machine, attachment.proposes_in_s)
     return _together(_with_limits(result, question, asked=flags["limits"]), attachments)
 
 

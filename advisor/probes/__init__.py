@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from advisor import bandwidth
 from advisor.hardware import Gpu, GpuSpec, HostMemory, Machine
 from advisor.probes import apple
-from advisor.probes.amd import AmdGpu, read_amd, with_carve_out
+from advisor.probes.amd import read_amd
+from advisor.probes.ascend import read_ascend
+from advisor.probes.found import FoundGpu, Reading, combined, with_carve_out
 from advisor.probes.host import parse_sysctl, read_host, sysctl
 from advisor.probes.identify import complete
+from advisor.probes.intel import read_intel
 from advisor.probes.nvidia import NvidiaReading, read_nvidia
 from advisor.probes.pci import display_vendors
 from advisor.probes.runtimes import find_runtimes, read_runtimes
+from advisor.probes.source import Live, Source
+from advisor.probes.windows import read_windows
 from advisor.units import format_bytes
 
 ROOT: Final = Path("/")
@@ -31,14 +35,15 @@ def detect(*, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True) -> M
     memory's bandwidth where no earlier run has; without it, the figure is the kept one or None.
     Raises `ProbeError` when not even the size of the memory can be read.
     """
-    host = read_host(ROOT, os.environ)
-    nvidia = _nvidia(host.memory)
-    amd = _completed(read_amd(ROOT, host.memory), gpus)
-    used, left_out = planned_on(amd, beside=bool(nvidia.gpus))
+    source = Live(ROOT, os.environ)
+    host = read_host(source)
+    nvidia = _nvidia(source, host.memory)
+    others = read_others(source, host.memory, gpus)
+    used, left_out = planned_on(_completed(others.gpus, gpus), beside=bool(nvidia.gpus))
     found = (
         *(complete(gpu, gpus) for gpu in nvidia.gpus),
         *(found.gpu for found in used),
-        *_apple(host.memory, gpus),
+        *_apple(source, host.memory, gpus),
     )
     look_up = bandwidth.host_bandwidth if measure_bandwidth else bandwidth.kept_bandwidth
     rate, bandwidth_notes = look_up(host, bandwidth.cache_file())
@@ -52,25 +57,28 @@ def detect(*, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True) -> M
         runtimes=find_runtimes(),
         notes=(
             *nvidia.notes,
+            *others.notes,
             *left_out_notes(left_out),
             *carve_out_notes(used),
-            *gpu_notes(found, ROOT, os.environ, read=[found.gpu.vendor for found in left_out]),
+            *gpu_notes(found, source, read=_told_of(others)),
             *bandwidth_notes,
         ),
     )
 
 
-def planned_on(amd: Sequence[AmdGpu], *, beside: bool) -> tuple[tuple[AmdGpu, ...], tuple[AmdGpu, ...]]:
+def planned_on(
+    others: Sequence[FoundGpu], *, beside: bool
+) -> tuple[tuple[FoundGpu, ...], tuple[FoundGpu, ...]]:
     """What is planned on, and what is left out: integrated GPUs beside a card, and those of no known speed.
 
     beside: there are GPUs of another maker.
     """
-    cards = any(not found.gpu.unified for found in amd) or beside
-    used = tuple(f for f in amd if not f.gpu.unified or (not cards and f.gpu.catalog_id is not None))
-    return used, tuple(found for found in amd if found not in used)
+    cards = any(not found.gpu.unified for found in others) or beside
+    used = tuple(f for f in others if not f.gpu.unified or (not cards and f.gpu.catalog_id is not None))
+    return used, tuple(found for found in others if found not in used)
 
 
-def left_out_notes(left_out: Sequence[AmdGpu]) -> Iterator[str]:
+def left_out_notes(left_out: Sequence[FoundGpu]) -> Iterator[str]:
     """Why integrated GPUs are not in the list."""
     for found in left_out:
         yield (
@@ -79,7 +87,7 @@ def left_out_notes(left_out: Sequence[AmdGpu]) -> Iterator[str]:
         )
 
 
-def carve_out_notes(used: Sequence[AmdGpu]) -> Iterator[str]:
+def carve_out_notes(used: Sequence[FoundGpu]) -> Iterator[str]:
     """What of the memory an integrated GPU has to itself: the system's own tools do not count it."""
     for found in used:
         if found.carve_out_bytes:
@@ -94,9 +102,7 @@ def with_runtime_versions(machine: Machine) -> Machine:
     return machine.model_copy(update={"runtimes": read_runtimes()})
 
 
-def gpu_notes(
-    gpus: Sequence[Gpu], root: Path, environ: Mapping[str, str], read: Sequence[str] = ()
-) -> Iterator[str]:
+def gpu_notes(gpus: Sequence[Gpu], source: Source, read: Sequence[str] = ()) -> Iterator[str]:
     """What a reader of the list of GPUs should know about it; read: makers whose GPUs were left out."""
     for gpu in gpus:
         if gpu.catalog_id is None:
@@ -104,26 +110,39 @@ def gpu_notes(
                 f"{gpu.name} ({format_bytes(gpu.vram_bytes)}) is not in the hardware catalog:"
                 " its bandwidth, and so its speed, is unknown."
             )
-    if gpus and "CUDA_VISIBLE_DEVICES" in environ:
+    visible = source.environ.get("CUDA_VISIBLE_DEVICES")
+    if gpus and visible is not None:
         yield (
-            f"CUDA_VISIBLE_DEVICES={environ['CUDA_VISIBLE_DEVICES']} is set:"
+            f"CUDA_VISIBLE_DEVICES={visible} is set:"
             " programs started from here may not see every GPU that is listed."
         )
     if not gpus:
-        yield from _unread_gpus(root, read)
+        yield from _unread_gpus(source, read)
 
 
-def _unread_gpus(root: Path, read: Sequence[str]) -> Iterator[str]:
-    there = display_vendors(root).difference(read)
+def _unread_gpus(source: Source, read: Sequence[str]) -> Iterator[str]:
+    there = display_vendors(source).difference(read)
     makers = [name for vendor, name in UNREAD_VENDORS.items() if vendor in there]
-    if sys.platform == "darwin":
+    if source.platform == "darwin":
         makers.append("Apple")
     for maker in makers:
         yield f"An {maker} GPU is there and was not read: name it with --hardware to plan for it."
 
 
-def _completed(amd: Sequence[AmdGpu], specs: Sequence[GpuSpec]) -> tuple[AmdGpu, ...]:
-    return tuple(found.model_copy(update={"gpu": complete(found.gpu, specs)}) for found in amd)
+def read_others(source: Source, memory: HostMemory, specs: Sequence[GpuSpec]) -> Reading:
+    """GPUs of the makers that have no library of their own in this process: AMD, Intel, Huawei."""
+    readers = (read_amd, read_intel, read_windows)
+    return combined([*(read(source, memory, specs) for read in readers), read_ascend(source, memory)])
+
+
+def _told_of(reading: Reading) -> list[str]:
+    """Makers of whose GPUs the list or a note tells already."""
+    named = [vendor for vendor, name in UNREAD_VENDORS.items() if any(name in note for note in reading.notes)]
+    return [*named, *(found.gpu.vendor for found in reading.gpus)]
+
+
+def _completed(others: Sequence[FoundGpu], specs: Sequence[GpuSpec]) -> tuple[FoundGpu, ...]:
+    return tuple(found.model_copy(update={"gpu": complete(found.gpu, specs)}) for found in others)
 
 
 def _numbered(gpu: Gpu, index: int, rate: int | None) -> Gpu:
@@ -134,17 +153,17 @@ def _numbered(gpu: Gpu, index: int, rate: int | None) -> Gpu:
     return gpu.model_copy(update={"index": index, "bandwidth_bytes_per_s": speed})
 
 
-def _apple(memory: HostMemory, specs: Sequence[GpuSpec]) -> tuple[Gpu, ...]:
-    if sys.platform != "darwin":
+def _apple(source: Source, memory: HostMemory, specs: Sequence[GpuSpec]) -> tuple[Gpu, ...]:
+    if source.platform != "darwin":
         return ()
-    gpus = apple.read_apple(parse_sysctl(sysctl(*apple.SYSCTL_NAMES)), memory)
-    rows = apple.specs_of(apple.gpu_cores(apple.profile()), specs) if gpus else ()
+    gpus = apple.read_apple(parse_sysctl(sysctl(source, *apple.SYSCTL_NAMES)), memory)
+    rows = apple.specs_of(apple.gpu_cores(apple.profile(source)), specs) if gpus else ()
     return tuple(complete(gpu, rows) for gpu in gpus)
 
 
-def _nvidia(memory: HostMemory) -> NvidiaReading:
+def _nvidia(source: Source, memory: HostMemory) -> NvidiaReading:
     try:
         import pynvml
     except ImportError as error:
         return NvidiaReading(notes=(f"NVIDIA GPUs were not looked for: pynvml is broken ({error}).",))
-    return read_nvidia(pynvml, ROOT, memory)
+    return read_nvidia(pynvml, source, memory)

@@ -1,186 +1,202 @@
-"""AMD GPUs on Linux, from what the kernel's driver shows under /sys: no tool has to be installed.
+"""AMD GPUs on Linux: what the kernel's driver shows under /sys, which needs no tool, then what tools add.
 
 A card has memory of its own. An integrated GPU has a carve-out of the RAM, which the system does not count as
-its own, and may map more of the RAM (GTT): together one pool.
+its own, and may map more of the RAM (GTT): together one pool. A partitioned accelerator is as many GPUs as it
+has partitions, each with an even part of the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from advisor.hardware import Gpu, HostMemory
-from advisor.value import Value
+from advisor.hardware import Gpu, GpuSpec, HostMemory
+from advisor.probes import drm
+from advisor.probes.amd_names import APP_APUS, is_integrated, known_name
+from advisor.probes.amd_tools import ToolGpu, read_amd_tools
+from advisor.probes.answers import whole
+from advisor.probes.found import FoundGpu, Reading, card_reading, combined, shared, sold_memory
+from advisor.probes.source import Source
 
 AMD: Final = "0x1002"
+KFD: Final = "dev/kfd"
+KFD_NODES: Final = "sys/class/kfd/kfd/topology/nodes"
+WHOLE: Final = ("", "SPX")
+"""Compute partition of an accelerator that is one GPU; others divide it."""
+PARTITION_BITS: Final = 7
+"""Of a node's location: partitions take the place of the PCI function."""
 
-INTEGRATED: Final = {
-    "1114": "AMD Radeon 860M Graphics",
-    "13c0": "AMD Radeon 610M",
-    "150e": "AMD Radeon 890M Graphics",
-    "1506": "AMD Radeon 610M",
-    "1586": "AMD Radeon 8060S Graphics",
-    "15bf": "AMD Radeon 780M Graphics",
-    "15c8": "AMD Radeon 740M Graphics",
-    "15d8": "AMD Radeon Vega Graphics",
-    "15dd": "AMD Radeon Vega Graphics",
-    "15e7": "AMD Radeon Graphics (Barcelo)",
-    "1636": "AMD Radeon Graphics (Renoir)",
-    "1638": "AMD Radeon Graphics (Cezanne)",
-    "163f": "AMD Custom GPU 0405",
-    "164c": "AMD Radeon Graphics (Lucienne)",
-    "164e": "AMD Radeon Graphics (Raphael)",
-    "1681": "AMD Radeon 680M",
-    "1900": "AMD Radeon 780M Graphics",
-    "1901": "AMD Radeon 740M Graphics",
-}
-"""PCI device → the usual name, of GPUs that share the processor's memory (libdrm's amdgpu.ids and the PCI ID
-repository, as of 2026-11-21)."""
-
-NAMES: Final = {
-    "150e-c4": "AMD Radeon 880M Graphics",
-    "150e-d2": "AMD Radeon 880M Graphics",
-    "1586-c2": "AMD Radeon 8050S Graphics",
-    "1586-c4": "AMD Radeon 8050S Graphics",
-    "1586-d2": "AMD Radeon 8050S Graphics",
-    "1586-d4": "AMD Radeon 8050S Graphics",
-    "1586-d5": "AMD Radeon 8040S Graphics",
-    "15bf-01": "AMD Radeon 760M Graphics",
-    "15bf-03": "AMD Radeon 760M Graphics",
-    "15bf-05": "AMD Radeon 760M Graphics",
-    "15bf-07": "AMD Radeon 740M Graphics",
-    "15bf-08": "AMD Radeon 740M Graphics",
-    "15bf-c3": "AMD Radeon 760M Graphics",
-    "15bf-c5": "AMD Radeon 740M Graphics",
-    "15bf-c8": "AMD Radeon 760M Graphics",
-    "15bf-ca": "AMD Radeon 740M Graphics",
-    "15bf-cb": "AMD Radeon 760M Graphics",
-    "15bf-cc": "AMD Radeon 740M Graphics",
-    "731f-c1": "AMD Radeon RX 5700 XT",
-    "731f-c4": "AMD Radeon RX 5700",
-    "731f-c5": "AMD Radeon RX 5700 XT",
-    "731f-ca": "AMD Radeon RX 5600 XT",
-    "7340-c5": "AMD Radeon RX 5500 XT",
-    "738c-01": "AMD Instinct MI100",
-    "73a3-00": "AMD Radeon PRO W6800",
-    "73a5-c0": "AMD Radeon RX 6950 XT",
-    "73af-c0": "AMD Radeon RX 6900 XT",
-    "73bf-c0": "AMD Radeon RX 6900 XT",
-    "73bf-c1": "AMD Radeon RX 6800 XT",
-    "73bf-c3": "AMD Radeon RX 6800",
-    "73df-c0": "AMD Radeon RX 6750 XT",
-    "73df-c1": "AMD Radeon RX 6700 XT",
-    "73df-c2": "AMD Radeon RX 6800M",
-    "73df-c3": "AMD Radeon RX 6800M",
-    "73df-c5": "AMD Radeon RX 6700 XT",
-    "73df-df": "AMD Radeon RX 6700",
-    "73df-ff": "AMD Radeon RX 6700",
-    "73ef-c1": "AMD Radeon RX 6650 XT",
-    "73ff-c1": "AMD Radeon RX 6600 XT",
-    "73ff-c7": "AMD Radeon RX 6600",
-    "740f-02": "AMD Instinct MI210",
-    "743f-c1": "AMD Radeon RX 6500 XT",
-    "743f-c7": "AMD Radeon RX 6400",
-    "743f-d7": "AMD Radeon RX 6400",
-    "7448-00": "AMD Radeon PRO W7900",
-    "7449-00": "AMD Radeon PRO W7800 48GB",
-    "744c-c8": "AMD Radeon RX 7900 XTX",
-    "744c-cc": "AMD Radeon RX 7900 XT",
-    "744c-ce": "AMD Radeon RX 7900 GRE",
-    "744c-cf": "AMD Radeon RX 7900M",
-    "745e-cc": "AMD Radeon PRO W7800",
-    "7470-00": "AMD Radeon PRO W7700",
-    "747e-c8": "AMD Radeon RX 7800 XT",
-    "747e-ff": "AMD Radeon RX 7700 XT",
-    "7480-c0": "AMD Radeon RX 7600 XT",
-    "7480-c7": "AMD Radeon RX 7600M XT",
-    "7480-cf": "AMD Radeon RX 7600",
-    "74a1-00": "AMD Instinct MI300X",
-    "74a5-00": "AMD Instinct MI325X",
-    "7550-c0": "AMD Radeon RX 9070 XT",
-    "7550-c3": "AMD Radeon RX 9070",
-    "7551-c0": "AMD Radeon AI PRO R9700",
-    "7590-c0": "AMD Radeon RX 9060 XT",
-    "75a0-00": "AMD Instinct MI350X",
-    "75a3-00": "AMD Instinct MI355X",
-}
-"""PCI device and revision → name as the tools write it (libdrm's amdgpu.ids, as of 2026-11-21); one device is
-sold under several names, and the revision tells them apart."""
+DEVICES: Final = "--device /dev/kfd --device /dev/dri --group-add video --group-add render"
+"""What a container is started with to use AMD GPUs (AMD's ROCm documentation, read 2026-11-21)."""
+PRODUCT_GAP: Final = re.compile(r"[_\s]+")
 
 
-class AmdGpu(Value):
-    """A GPU, and what of the RAM is set aside for it."""
+class Card(NamedTuple):
+    """What /sys and the tools tell of a card; sizes in bytes."""
 
-    gpu: Gpu
-    carve_out_bytes: int = 0
-    """Integrated: RAM that the firmware keeps for the GPU and the system does not see."""
-    carve_out_free_bytes: int = 0
+    folder: str
+    device: str
+    bus: str | None
+    name: str | None
+    total: int | None
+    used: int | None
+
+    @property
+    def title(self) -> str:
+        """How to call it."""
+        return self.name or f"AMD GPU {self.device}".strip()
 
 
-def read_amd(root: Path, memory: HostMemory) -> tuple[AmdGpu, ...]:
-    """All GPUs that the amdgpu driver serves, in the kernel's order; a damaged entry is left out.
+def read_amd(source: Source, memory: HostMemory, specs: Sequence[GpuSpec] = ()) -> Reading:
+    """All AMD GPUs of a Linux machine, in the kernel's order; a damaged entry is left out with a note.
 
-    root: "/", or a recorded tree. memory: the host's, which an integrated GPU shares.
+    memory: the host's, which an integrated GPU shares. specs: the hardware catalog's rows, for the memory of
+    cards whose driver does not tell it.
     """
-    folders = sorted(_cards(root), key=lambda folder: int(folder.parent.name.removeprefix("card")))
-    read = (_read(folder, memory) for folder in folders)
-    return tuple(found for found in read if found is not None)
+    if source.platform != "linux":
+        return Reading()
+    folders = drm.cards(source, AMD)
+    usable = [folder for folder in folders if drm.reachable(source, folder)]
+    cards = _with_tools(source, [_card(source, folder) for folder in usable])
+    reading = combined(_read(source, card, memory, specs) for card in cards)
+    lacking = _device_notes(source, len(folders) - len(usable), bool(reading.gpus))
+    return combined((Reading(notes=lacking), reading))
 
 
-def with_carve_out(memory: HostMemory, found: AmdGpu) -> HostMemory:
-    """The host's memory with the part that was set aside for the GPU: the pool that both share."""
-    available = memory.available_bytes
-    return memory.model_copy(
-        update={
-            "total_bytes": memory.total_bytes + found.carve_out_bytes,
-            "available_bytes": None if available is None else available + found.carve_out_free_bytes,
-        }
+def _card(source: Source, folder: str) -> Card:
+    device = drm.device_id(source, folder)
+    revision = drm.text(source, f"{folder}/revision").removeprefix("0x").lower()
+    product = PRODUCT_GAP.sub(" ", drm.text(source, f"{folder}/product_name"))
+    return Card(
+        folder=folder,
+        device=device,
+        bus=drm.address(source, folder),
+        name=known_name(device, revision) or product or None,  # data centre cards have the board's name
+        total=drm.number(source, f"{folder}/mem_info_vram_total") or None,
+        used=drm.number(source, f"{folder}/mem_info_vram_used"),
     )
 
 
-def _cards(root: Path) -> Iterator[Path]:
-    for folder in root.glob("sys/class/drm/card*/device"):
-        is_card = folder.parent.name.removeprefix("card").isdecimal()  # the others are its connectors
-        if is_card and _text(folder / "vendor") == AMD:
-            yield folder
+def _with_tools(source: Source, cards: list[Card]) -> list[Card]:
+    """The cards with what tools tell where /sys does not, and those that only tools tell of."""
+    complete = all(card.name and card.total is not None for card in cards)
+    if complete and (cards or not source.glob(KFD)):
+        return cards
+    told = read_amd_tools(source)
+    if not cards:
+        return [Card("", "", gpu.bus, gpu.name, gpu.total_bytes, gpu.used_bytes) for gpu in told]
+    by_bus = {gpu.bus: gpu for gpu in told}
+    lone = told[0] if len(told) == len(cards) == 1 else ToolGpu()
+    return [_joined(card, by_bus.get(card.bus, lone)) for card in cards]
 
 
-def _read(folder: Path, memory: HostMemory) -> AmdGpu | None:
-    vram, used = _number(folder / "mem_info_vram_total"), _number(folder / "mem_info_vram_used")
-    if vram is None:
+def _joined(card: Card, told: ToolGpu) -> Card:
+    return card._replace(
+        name=card.name or told.name,
+        total=told.total_bytes if card.total is None else card.total,
+        used=told.used_bytes if card.used is None else card.used,
+    )
+
+
+def _read(source: Source, card: Card, memory: HostMemory, specs: Sequence[GpuSpec]) -> Reading:
+    gpu = Gpu(index=0, name=card.title, vendor="amd", vram_bytes=0, free_bytes=_free(card))
+    sold = sold_memory(card.title, "amd", specs)
+    reading = card_reading(gpu, card.total, sold, bus=card.bus, remedy="load the amdgpu driver, or ")
+    mode = drm.text(source, f"{card.folder}/current_compute_partition") if card.folder else ""
+    if is_integrated(card.device):
+        pooled = tuple(_integrated(source, card, found.gpu, memory) for found in reading.gpus)
+        return reading.model_copy(update={"gpus": pooled})
+    if reading.gpus and mode not in WHOLE:
+        return _slices(source, card, reading.gpus[0].gpu, mode)
+    return reading
+
+
+def _free(card: Card) -> int | None:
+    if card.total is None or card.used is None:
         return None
-    free = None if used is None else max(0, vram - used)
-    device = _text(folder / "device").removeprefix("0x")
-    gpu = Gpu(index=0, name=_name(folder, device), vendor="amd", vram_bytes=vram, free_bytes=free)
-    if device not in INTEGRATED:
-        return AmdGpu(gpu=gpu)
-    mapped = min(_number(folder / "mem_info_gtt_total") or 0, memory.total_bytes)
-    room = max(0, mapped - (_number(folder / "mem_info_gtt_used") or 0))
+    return max(0, card.total - card.used)
+
+
+def _integrated(source: Source, card: Card, gpu: Gpu, memory: HostMemory) -> FoundGpu:
+    if card.device in APP_APUS:  # nothing is set aside: its memory is the system's
+        return FoundGpu(gpu=shared(gpu, gpu.vram_bytes, memory), bus=card.bus)
+    limits = (
+        drm.number(source, f"{card.folder}/mem_info_gtt_total") or 0,
+        memory.total_bytes,
+        drm.shared_limit(source),
+    )
+    mapped = min(limit for limit in limits if limit is not None)
+    room = max(0, mapped - (drm.number(source, f"{card.folder}/mem_info_gtt_used") or 0))
     if memory.available_bytes is not None:
         room = min(room, memory.available_bytes)
+    free = gpu.free_bytes
     pooled = {
         "memory": "unified",
-        "vram_bytes": vram + mapped,
+        "vram_bytes": gpu.vram_bytes + mapped,
         "free_bytes": None if free is None else free + room,
     }
-    return AmdGpu(gpu=gpu.model_copy(update=pooled), carve_out_bytes=vram, carve_out_free_bytes=free or 0)
+    return FoundGpu(
+        gpu=gpu.model_copy(update=pooled),
+        carve_out_bytes=gpu.vram_bytes,
+        carve_out_free_bytes=free or 0,
+        bus=card.bus,
+    )
 
 
-def _name(folder: Path, device: str) -> str:
-    """The name by number; else the board's own, which data centre cards tell; else the number."""
-    revision = _text(folder / "revision").removeprefix("0x")
-    known = NAMES.get(f"{device}-{revision}") or INTEGRATED.get(device)
-    return known or _text(folder / "product_name") or f"AMD GPU {device}:{revision}"
+def _slices(source: Source, card: Card, gpu: Gpu, mode: str) -> Reading:
+    """The partitions of an accelerator, as the kernel's compute driver lists them.
+
+    What is in use is told for the whole alone: at least the rest is free in each of them.
+    """
+    sizes = _partition_sizes(source, card.bus)
+    if not sizes:
+        return Reading(notes=(f"{gpu.name} is divided ({mode}), and its parts could not be read.",))
+    used = card.used
+    slices = (
+        gpu.model_copy(
+            update={
+                "vram_bytes": total,
+                "free_bytes": None if used is None else max(0, total - used),
+                "mig": True,
+            }
+        )
+        for total in sizes
+    )
+    return Reading(gpus=tuple(FoundGpu(gpu=piece, bus=card.bus) for piece in slices))
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+def _partition_sizes(source: Source, bus: str | None) -> list[int]:
+    """Memory of each compute node on the card at this address, bytes."""
+    if bus is None:
+        return []
+    domain, number, rest = bus.split(":")
+    device, _, _ = rest.partition(".")
+    place = (int(domain, 16), int(number, 16) << 8 | int(device, 16) << 3)
+    sizes = []
+    for path in source.glob(f"{KFD_NODES}/*/properties"):
+        node = _properties(source, path)
+        location = node.get("location_id", 0) & 0xFFFF & ~PARTITION_BITS
+        if node.get("vendor_id") == int(AMD, 16) and (node.get("domain", 0), location) == place:
+            banks = source.glob(f"{path.removesuffix('/properties')}/mem_banks/*/properties")
+            sizes.append(sum(_properties(source, bank).get("size_in_bytes", 0) for bank in banks))
+    return [total for total in sizes if total]
 
 
-def _number(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text.isdecimal() else None
+def _properties(source: Source, path: str) -> dict[str, int]:
+    pairs = (line.split() for line in drm.text(source, path).splitlines())
+    numbers = ((pair[0], whole(pair[1])) for pair in pairs if len(pair) == 2)
+    return {name: value for name, value in numbers if value is not None}
+
+
+def _device_notes(source: Source, hidden: int, found: bool) -> tuple[str, ...]:
+    """What a container lacks to use the GPUs that /sys shows it."""
+    if hidden:
+        count = "An AMD GPU is" if hidden == 1 else f"{hidden} AMD GPUs are"
+        return (f"{count} there, but not passed to this container: start it with {DEVICES}.",)
+    if found and source.glob(f"{KFD_NODES}/*") and not source.glob(KFD):
+        return (
+            "/dev/kfd is not there, so ROCm cannot use the AMD GPU (Vulkan can):"
+            f" in a container, start it with {DEVICES}.",
+        )
+    return ()

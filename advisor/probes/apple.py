@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from advisor.hardware import Gpu, GpuSpec, HostMemory
+from advisor.probes.source import Source
 from advisor.sentences import APPLE_LARGE_BYTES, APPLE_LARGE_SHARE, APPLE_SMALL_SHARE
 from advisor.units import MIB
 
@@ -60,10 +60,6 @@ def specs_of(cores: int | None, specs: Sequence[GpuSpec]) -> tuple[GpuSpec, ...]
     return tuple(spec for spec in specs if cores is None or spec.gpu_cores in (None, cores))
 
 
-def profile() -> str:
+def profile(source: Source) -> str:
     """What system_profiler prints; "" where it does not answer in time."""
-    try:
-        done = subprocess.run(PROFILER, capture_output=True, timeout=PROFILER_LIMIT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace")
+    return source.run(*PROFILER, limit_s=PROFILER_LIMIT_S) or ""

@@ -7,9 +7,10 @@ them holds. Inside a container the mount shows the container's group as the root
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Final
 
+from advisor.probes.source import Source
 from advisor.value import Value
 
 RECLAIMABLE_V2: Final = ("active_file", "inactive_file", "slab_reclaimable")
@@ -26,11 +27,11 @@ class MemoryLimit(Value):
     """What may still be allocated in the fullest group: its limit less its usage, file cache not counted."""
 
 
-def memory_limit(root: Path, total_bytes: int) -> MemoryLimit | None:
+def memory_limit(source: Source, total_bytes: int) -> MemoryLimit | None:
     """The memory limit, or None where no group sets one below the machine's memory."""
     levels = [
         level
-        for level in (*_levels_v2(root), *_levels_v1(root))
+        for level in (*_levels_v2(source), *_levels_v1(source))
         if level.limit_bytes < total_bytes  # version 1 writes "no limit" as 2^63 less a page
     ]
     if not levels:
@@ -41,27 +42,33 @@ def memory_limit(root: Path, total_bytes: int) -> MemoryLimit | None:
     )
 
 
-def cpu_quota(root: Path) -> float | None:
+def cpu_quota(source: Source) -> float | None:
     """CPUs' worth of time that the process may use, or None where no group sets a quota."""
-    written = [_text(group / "cpu.max") for group in _groups(root, None)]
-    for group in _groups(root, "cpu"):
-        written.append(f"{_text(group / 'cpu.cfs_quota_us')} {_text(group / 'cpu.cfs_period_us')}")
+    written = [_text(source, group / "cpu.max") for group in _groups(source, None)]
+    for group in _groups(source, "cpu"):
+        written.append(
+            f"{_text(source, group / 'cpu.cfs_quota_us')} {_text(source, group / 'cpu.cfs_period_us')}"
+        )
     return min((quota for quota in map(_quota, written) if quota is not None), default=None)
 
 
-def _levels_v2(root: Path) -> Iterator[MemoryLimit]:
-    for group in _groups(root, None):
+def _levels_v2(source: Source) -> Iterator[MemoryLimit]:
+    for group in _groups(source, None):
         # Past memory.high a process is slowed to a crawl: as good as a limit.
-        limits = [_number(group / name) for name in ("memory.max", "memory.high")]
-        level = _level(limits, _number(group / "memory.current"), _stat(group), RECLAIMABLE_V2)
+        limits = [_number(source, group / name) for name in ("memory.max", "memory.high")]
+        level = _level(
+            limits, _number(source, group / "memory.current"), _stat(source, group), RECLAIMABLE_V2
+        )
         if level:
             yield level
 
 
-def _levels_v1(root: Path) -> Iterator[MemoryLimit]:
-    for group in _groups(root, "memory"):
-        limits = [_number(group / "memory.limit_in_bytes")]
-        level = _level(limits, _number(group / "memory.usage_in_bytes"), _stat(group), RECLAIMABLE_V1)
+def _levels_v1(source: Source) -> Iterator[MemoryLimit]:
+    for group in _groups(source, "memory"):
+        limits = [_number(source, group / "memory.limit_in_bytes")]
+        level = _level(
+            limits, _number(source, group / "memory.usage_in_bytes"), _stat(source, group), RECLAIMABLE_V1
+        )
         if level:
             yield level
 
@@ -76,10 +83,10 @@ def _level(
     return MemoryLimit(limit_bytes=limit, available_bytes=max(0, limit - in_use))
 
 
-def _groups(root: Path, controller: str | None) -> Iterator[Path]:
+def _groups(source: Source, controller: str | None) -> Iterator[PurePosixPath]:
     """Folders from the process's group up to the mounted root; `controller` None means version 2."""
-    path = _group_path(root, controller)
-    mount = _mount(root, controller)
+    path = _group_path(source, controller)
+    mount = _mount(source, controller)
     if path is None or mount is None:
         return
     mounted, top = mount
@@ -93,9 +100,9 @@ def _groups(root: Path, controller: str | None) -> Iterator[Path]:
         yield group
 
 
-def _group_path(root: Path, controller: str | None) -> str | None:
+def _group_path(source: Source, controller: str | None) -> str | None:
     """The process's group, as /proc/self/cgroup names it: lines of "number:controllers:path"."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    for line in _text(source, "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" if controller is None else controller in controllers.split(","):
@@ -103,9 +110,9 @@ def _group_path(root: Path, controller: str | None) -> str | None:
     return None
 
 
-def _mount(root: Path, controller: str | None) -> tuple[str, Path] | None:
+def _mount(source: Source, controller: str | None) -> tuple[str, PurePosixPath] | None:
     """Which group is mounted, and where, from /proc/self/mountinfo."""
-    for line in _text(root / "proc/self/mountinfo").splitlines():
+    for line in _text(source, "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         fields, options = before.split(), after.split()
         if len(fields) < 5 or len(options) < 3:
@@ -116,7 +123,7 @@ def _mount(root: Path, controller: str | None) -> tuple[str, Path] | None:
             else options[0] == "cgroup" and controller in options[2].split(",")
         )
         if wanted:
-            return fields[3].rstrip("/"), root / fields[4].lstrip("/")
+            return fields[3].rstrip("/"), PurePosixPath(fields[4].lstrip("/"))
     return None
 
 
@@ -128,19 +135,16 @@ def _quota(written: str) -> float | None:
     return None
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
+def _text(source: Source, path: PurePosixPath | str) -> str:
+    return source.text(str(path)) or ""
 
 
-def _number(path: Path) -> int | None:
-    text = _text(path).strip()
+def _number(source: Source, path: PurePosixPath) -> int | None:
+    text = _text(source, path).strip()
     return int(text) if text.isdecimal() else None
 
 
-def _stat(group: Path) -> dict[str, int]:
+def _stat(source: Source, group: PurePosixPath) -> dict[str, int]:
     """The counters of memory.stat."""
-    pairs = (line.split() for line in _text(group / "memory.stat").splitlines())
+    pairs = (line.split() for line in _text(source, group / "memory.stat").splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}

@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 from advisor.errors import ProbeError
 from advisor.hardware import Cpu, Disk, Host, HostMemory
 from advisor.probes import cgroups
+from advisor.probes.source import Source
 
 SYSCTL_LIMIT_S: Final = 2.0
 """sysctl answers in milliseconds; a system where it does not is not waited for."""
@@ -100,22 +100,22 @@ CONTAINER_VARIABLES: Final = ("container", "KUBERNETES_SERVICE_HOST")
 """Set by systemd-nspawn, Podman and LXC; set by Kubernetes."""
 
 
-def read_host(root: Path, environ: Mapping[str, str]) -> Host:
-    """Read the host. `root` is "/", or a recorded tree of the files that Linux shows.
+def read_host(source: Source) -> Host:
+    """Read the host.
 
     Raises `ProbeError` when not even the size of the memory can be read.
     """
     name = {"Darwin": "macOS"}.get(platform.system(), platform.system())
     return Host(
         os=f"{name} {platform.release()} {platform.machine()}",
-        cpu=read_cpu(root),
-        memory=read_memory(root),
-        disk=read_disk(cache_dir(environ)),
-        container=in_container(root, environ),
+        cpu=read_cpu(source),
+        memory=read_memory(source),
+        disk=read_disk(cache_dir(source.environ)),
+        container=in_container(source),
     )
 
 
-def read_memory(root: Path) -> HostMemory:
+def read_memory(source: Source) -> HostMemory:
     """RAM in total, and what is available within the control groups' limits."""
     import psutil
 
@@ -125,7 +125,7 @@ def read_memory(root: Path) -> HostMemory:
         raise ProbeError(
             f"The size of the memory could not be read ({error}): describe the machine with --hardware."
         ) from error
-    limit = cgroups.memory_limit(root, memory.total)
+    limit = cgroups.memory_limit(source, memory.total)
     return HostMemory(
         total_bytes=memory.total,
         available_bytes=min(memory.available, limit.available_bytes) if limit else memory.available,
@@ -133,17 +133,17 @@ def read_memory(root: Path) -> HostMemory:
     )
 
 
-def read_cpu(root: Path) -> Cpu:
+def read_cpu(source: Source) -> Cpu:
     """Name, cores and SIMD extensions; what the system does not tell is None or left out."""
     import psutil
 
     logical = psutil.cpu_count()
-    name, features = _describe_cpu(root)
+    name, features = _describe_cpu(source)
     return Cpu(
         name=name,
         physical_cores=psutil.cpu_count(logical=False),
         logical_cores=logical,
-        limit_cores=limit_cores(cgroups.cpu_quota(root), logical),
+        limit_cores=limit_cores(cgroups.cpu_quota(source), logical),
         features=features,
     )
 
@@ -157,14 +157,14 @@ def limit_cores(quota: float | None, logical_cores: int | None) -> float | None:
     return limit if limit is not None and (logical_cores is None or limit < logical_cores) else None
 
 
-def _describe_cpu(root: Path) -> tuple[str | None, tuple[str, ...]]:
+def _describe_cpu(source: Source) -> tuple[str | None, tuple[str, ...]]:
     if sys.platform == "win32":
         return _windows_name(), _windows_features()
     if sys.platform == "darwin":
-        facts = parse_sysctl(sysctl("machdep.cpu", "hw.optional"))
+        facts = parse_sysctl(sysctl(source, "machdep.cpu", "hw.optional"))
         return facts.get("machdep.cpu.brand_string"), mac_features(facts)
-    processors = parse_cpuinfo(_text(root / "proc/cpuinfo"))
-    return linux_cpu_name(root, processors), linux_features(processors)
+    processors = parse_cpuinfo(_text(source, "proc/cpuinfo"))
+    return linux_cpu_name(source, processors), linux_features(processors)
 
 
 def parse_cpuinfo(text: str) -> tuple[dict[str, str], ...]:
@@ -174,9 +174,9 @@ def parse_cpuinfo(text: str) -> tuple[dict[str, str], ...]:
     return tuple({key.strip(): value.strip() for key, _, value in lines} for lines in pairs)
 
 
-def linux_cpu_name(root: Path, processors: tuple[dict[str, str], ...]) -> str | None:
+def linux_cpu_name(source: Source, processors: tuple[dict[str, str], ...]) -> str | None:
     """The board's name where a device tree gives one (ARM), else the processor's, else its cores'."""
-    board = _text(root / "proc/device-tree/model").strip("\0 \n")
+    board = _text(source, "proc/device-tree/model").strip("\0 \n")
     if board:
         return board
     for processor in processors:
@@ -212,20 +212,9 @@ def mac_features(facts: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for key, name in MAC_FEATURES.items() if facts.get(key) == "1")
 
 
-def sysctl(*names: str) -> str:
+def sysctl(source: Source, *names: str) -> str:
     """What macOS's sysctl prints for the names; "" where it does not answer in time."""
-    try:
-        done = subprocess.run(
-            ["/usr/sbin/sysctl", *names],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SYSCTL_LIMIT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
+    return source.run("/usr/sbin/sysctl", *names, limit_s=SYSCTL_LIMIT_S) or ""
 
 
 def _windows_name() -> str | None:
@@ -282,17 +271,14 @@ def _printable(path: Path) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
-def in_container(root: Path, environ: Mapping[str, str]) -> bool:
+def in_container(source: Source) -> bool:
     """Whether this process runs in a container, by the traces that runtimes leave."""
-    if any((root / name).exists() for name in CONTAINER_FILES):
+    if any(source.glob(name) for name in CONTAINER_FILES):
         return True
-    if any(environ.get(name) for name in CONTAINER_VARIABLES):
+    if any(source.environ.get(name) for name in CONTAINER_VARIABLES):
         return True
-    return CONTAINER_GROUP.search(_text(root / "proc/self/cgroup")) is not None
+    return CONTAINER_GROUP.search(_text(source, "proc/self/cgroup")) is not None
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
+def _text(source: Source, path: str) -> str:
+    return source.text(path) or ""

@@ -7,12 +7,12 @@ read, becomes a note; the other cards are read all the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from advisor.hardware import Gpu, HostMemory
 from advisor.probes.pci import display_vendors
+from advisor.probes.source import Source
 from advisor.value import Value
 
 T = TypeVar("T")
@@ -27,16 +27,16 @@ class NvidiaReading(Value):
     notes: tuple[str, ...] = ()
 
 
-def read_nvidia(nvml: ModuleType, root: Path, memory: HostMemory) -> NvidiaReading:
+def read_nvidia(nvml: ModuleType, source: Source, memory: HostMemory) -> NvidiaReading:
     """Read all NVIDIA GPUs.
 
-    nvml: the `pynvml` module. root: "/", or a recorded tree, to look for cards without a driver.
+    nvml: the `pynvml` module. source: where cards without a driver are looked for.
     memory: the host's, which a GPU without memory of its own shares.
     """
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:
-        return NvidiaReading(notes=tuple(_why_no_driver(nvml, error, root)))
+        return NvidiaReading(notes=tuple(_why_no_driver(nvml, error, source)))
     try:
         return _read_cards(nvml, memory)
     except nvml.NVMLError as error:
@@ -45,19 +45,19 @@ def read_nvidia(nvml: ModuleType, root: Path, memory: HostMemory) -> NvidiaReadi
         _optional(nvml, nvml.nvmlShutdown)
 
 
-def has_card(root: Path) -> bool:
+def has_card(source: Source) -> bool:
     """Whether an NVIDIA card is in the machine, be there a driver or not."""
-    return "nvidia" in display_vendors(root) or any(root.glob("dev/nvidia[0-9]*"))
+    return "nvidia" in display_vendors(source) or bool(source.glob("dev/nvidia[0-9]*"))
 
 
-def _why_no_driver(nvml: ModuleType, error: Exception, root: Path) -> Iterator[str]:
+def _why_no_driver(nvml: ModuleType, error: Exception, source: Source) -> Iterator[str]:
     if isinstance(error, nvml.NVMLError_LibRmVersionMismatch):
         yield (
             "The NVIDIA driver in the kernel and its library are of different versions, as after an update:"
             " restart the machine, and its GPUs can be read."
         )
     elif isinstance(error, nvml.NVMLError_LibraryNotFound | nvml.NVMLError_DriverNotLoaded):
-        if has_card(root):
+        if has_card(source):
             yield (
                 f"An NVIDIA card is there, but its driver is not ({error}): install or load the driver;"
                 " in a container, start it with --gpus all."

@@ -1,0 +1,68 @@
+"""What tests/benchmarks/fit_speed.py found on 2026-11-21 in 927 runs: its file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from advisor.speed.constants import Constants
+from advisor.speed.rates import Band, CoreRates, Rates
+
+FITTED: Final = Constants(
+    rates={
+        "nvidia": Rates(0.778, 3.10e11, 4.35e-05, 0.0, 0.39),  # runs: 0
+        "nvidia 6.0": Rates(0.321, 3.10e11, 4.35e-05, 0.0, 0.547),  # runs: 2
+        "nvidia 6.1": Rates(0.565, 3.10e11, 4.35e-05, 0.0, None),  # runs: 9
+        "nvidia 7.5": Rates(0.698, 3.10e11, 4.35e-05, 0.0, 0.366),  # runs: 47
+        "nvidia 8.0": Rates(0.491, 3.10e11, 4.35e-05, 0.0, 0.301),  # runs: 66
+        "nvidia 8.6": Rates(0.802, 3.10e11, 4.35e-05, 0.0, 0.451),  # runs: 119
+        "nvidia 8.9": Rates(0.889, 3.10e11, 4.35e-05, 0.0, 0.403),  # runs: 155
+        "nvidia 9.0": Rates(0.553, 3.10e11, 4.35e-05, 0.0, 0.181),  # runs: 28
+        "nvidia 12.0": Rates(0.875, 3.10e11, 4.35e-05, 0.0, 0.515),  # runs: 37
+        "nvidia unified": Rates(0.669, 3.10e11, 4.35e-05, 0.0, 0.563),  # runs: 27
+        "amd": Rates(0.777, None, 4.98e-05, 7.71e-04, 0.424),  # runs: 14
+        "amd vulkan": Rates(0.925, None, 6.20e-05, 7.71e-04, 0.389),  # runs: 49
+        "amd unified": Rates(0.856, None, 1.55e-04, 7.71e-04, 0.369),  # runs: 94
+        "amd unified vulkan": Rates(0.887, None, 1.34e-04, 7.71e-04, 0.224),  # runs: 85
+        "apple": Rates(0.899, 9.41e10, 1.47e-04, 0.0, 0.757),  # runs: 104
+        "mlx": Rates(0.875, None, 6.88e-05, 5.00e-04, 1.451),  # runs: 34
+        "intel": Rates(0.589, None, 8.00e-05, 1.50e-03, 0.359),  # runs: 8
+        "cpu": Rates(0.657, None, 2.04e-04, 0.0, None),  # runs: 34
+        "cpu measured": Rates(0.970, None, 2.04e-04, 0.0, None),  # runs: 15
+    },
+    kernels={
+        "16 bit": 1.011,
+        "8 bit": 1.031,
+        "5 and 6 bit": 0.988,
+        "4 bit": 1.052,
+        "K": 1.000,
+        "IQ4": 1.000,
+        "IQ": 1.000,
+    },
+    cores={
+        "16 bit": CoreRates(3.20e10, 2.08e11),
+        "8 bit": CoreRates(4.74e10, 1.73e11),
+        "5 and 6 bit": CoreRates(5.15e10, 1.81e11),
+        "4 bit": CoreRates(9.59e10, 2.93e11),
+        "K": CoreRates(7.95e10, 9.79e10),
+        "IQ4": CoreRates(6.66e10, 4.07e11),
+        "IQ": CoreRates(4.15e10, 4.24e10),
+    },
+    plain_core=CoreRates(0.80, 0.89),
+    core_cache=1.18e09,
+    attention_prefill=3.458,
+    experts_prefill=0.263,
+    pipeline_share=0.661,
+    boundary_s=4.05e-04,
+    sequence_share=0.06,
+    bands={
+        "one NVIDIA GPU": Band(0.82, 1.16, 281, 57),
+        "mixtures of experts on one GPU": Band(0.72, 1.15, 153, 12),
+        "several GPUs": Band(0.75, 1.10, 186, 10),
+        "AMD GPUs": Band(0.88, 1.34, 115, 12),
+        "Apple GPUs": Band(0.85, 1.15, 126, 15),
+        "other GPUs": Band(0.47, 1.48, 8, 7),
+        "CPUs": Band(0.53, 1.57, 49, 12),
+        "GPU and CPU together": Band(0.66, 1.30, 9, 1),
+    },
+    measured_bandwidth=2_039_000_000_000,
+)

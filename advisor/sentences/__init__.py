@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from advisor.device_names import plain_name
+from advisor.errors import HardwareError
 from advisor.hardware import CpuSpec, GpuSpec, Machine
 from advisor.sentences.description import describe
 from advisor.sentences.host import APPLE_LARGE_BYTES, APPLE_LARGE_SHARE, APPLE_SMALL_SHARE
@@ -24,4 +26,10 @@ def parse_sentence(text: str, gpus: Sequence[GpuSpec], cpus: Sequence[CpuSpec]) 
     Raises `HardwareError`, one line, for a part that is not known (with the nearest names), a size that no
     variant has, and parts that contradict each other.
     """
-    return make_machine(describe(text, gpus, cpus))
+    try:
+        return make_machine(describe(text, gpus, cpus))
+    except HardwareError:
+        plain = plain_name(text)  # as a driver prints it: "AMD Radeon RX 6600 (RADV NAVI23)"
+        if plain == text:
+            raise
+        return make_machine(describe(plain, gpus, cpus))

@@ -88,6 +88,8 @@ class Part(NamedTuple):
         return tuple(_SAME.get(word, word) for word in self.words if word not in _MAKERS)
 
 
+_CUT: Final = re.compile(r"\w*\s*(?:\.{3}|…)")
+"""What nvidia-smi prints of names that are too wide for its table."""
 _NEGATIVE: Final = re.compile(r"(?:^|[\s,;+&])[-−][0-9][0-9.]*")
 _WORD: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|[^\W\d_]+")
 _NUMBERS: Final = {
@@ -156,6 +158,8 @@ def parse_parts(text: str) -> tuple[Part, ...]:
         raise HardwareError(
             f"'{negative[0].strip()[:MAX_DIGITS]}': sizes and counts are positive; leave the minus out"
         )
+    if cut := _CUT.search(text):
+        raise HardwareError(f"'{cut[0]}': the name was cut short there; write all of it")
     parts = (_parse_part(piece) for piece in pieces(plain(text)))
     return tuple(part for part in parts if part != Part(part.text))
 

@@ -98,12 +98,13 @@ def _by_pool(specs: tuple[GpuSpec, ...], ram_bytes: int | None) -> tuple[GpuSpec
 
 
 def _gpu(index: int, spec: GpuSpec, host: Host, assumed: list[str]) -> Gpu:
+    shared = host.memory.bandwidth_bytes_per_s if spec.memory == "unified" else None
     gpu = Gpu(
         index=index,
         name=spec.name,
         vendor=spec.vendor,
         vram_bytes=spec.vram_bytes or pool_share(spec, host, assumed),
-        bandwidth_bytes_per_s=spec.bandwidth_bytes_per_s or host.memory.bandwidth_bytes_per_s,
+        bandwidth_bytes_per_s=spec.bandwidth_bytes_per_s or shared,
         compute_capability=spec.compute_capability,
         catalog_id=spec.id,
     )

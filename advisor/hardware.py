@@ -148,6 +148,8 @@ class Cpu(Value):
     """The processor, as the operating system describes it."""
 
     name: str | None = None
+    sockets: int = Field(default=1, gt=0)
+    """Processors; cores and memory bandwidth are of all of them together."""
     physical_cores: int | None = None
     logical_cores: int | None = None
     limit_cores: float | None = None

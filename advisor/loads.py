@@ -81,6 +81,7 @@ class Loads:
             unified=self._machine.unified,
             bandwidth_bytes_per_s=host.memory.bandwidth_bytes_per_s,
             measured=self._machine.is_read,
+            sockets=host.cpu.sockets,
             physical_cores=threads(self._machine),
             features=host.cpu.features,
             n_params_active=part.share_of(self._whole, self._multiplied),

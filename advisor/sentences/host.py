@@ -112,7 +112,7 @@ def _cpu(said: Description, chip: GpuSpec | None, assumed: list[str]) -> Cpu:
     if said.processor:
         spec = said.processor.spec
         cores = said.cores or spec.physical_cores * said.n_sockets
-        return Cpu(name=spec.name, physical_cores=cores, features=spec.features)
+        return Cpu(name=spec.name, sockets=said.n_sockets, physical_cores=cores, features=spec.features)
     known = said.cores or (chip.cpu_cores if chip else None)
     if known is None:
         assumed.append(f"CPU: {DEFAULT_CORES} cores")

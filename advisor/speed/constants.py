@@ -21,6 +21,9 @@ class Constants(NamedTuple):
     """A core without it, as a share of one with it; no unit."""
     core_cache: float
     """Bytes/s of cache that one core attends to while decoding."""
+    sockets_share: float
+    """Of what one processor reaches of its bandwidth and cores, where several share the memory: a core reads
+    most of it from another's."""
     attention_prefill: float
     """FLOPs of the matrices that cost as much as one of attention on a prompt."""
     experts_prefill: float

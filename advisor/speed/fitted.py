@@ -49,6 +49,7 @@ FITTED: Final = Constants(
     },
     plain_core=CoreRates(0.80, 0.89),
     core_cache=1.18e09,
+    sockets_share=0.169,
     attention_prefill=3.458,
     experts_prefill=0.263,
     pipeline_share=0.661,

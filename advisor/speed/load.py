@@ -29,6 +29,8 @@ class DeviceLoad(Value):
     """Dense FP16 rate of the tensor cores (GeForce: with FP16 accumulation, which the INT8 kernels scale
     with), or of the shaders where there are none."""
     compute_capability: str | None = None
+    sockets: int = Field(default=1, gt=0)
+    """Processors that the bandwidth and the cores of a host belong to."""
     physical_cores: int | None = Field(default=None, gt=0)
     features: tuple[str, ...] = ()
     """SIMD extensions of a CPU, as in `Cpu.features`."""

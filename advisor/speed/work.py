@@ -68,6 +68,8 @@ class Work(NamedTuple):
         share = self.rates(load).weights
         if load.kind == "gpu":
             share *= self.constants.kernels[kernel_of(self.quantization, load.bits)]
+        elif load.sockets > 1:
+            share *= self.constants.sockets_share
         return min(MOST_WEIGHTS, share)
 
     def step_bytes(self, load: DeviceLoad, n_tokens: int) -> float:
@@ -171,10 +173,11 @@ class Work(NamedTuple):
     def _core_rates(self, load: DeviceLoad) -> tuple[float, float]:
         """FLOP/s of one core while decoding and on a prompt."""
         core = self.constants.cores[kernel_of(self.quantization, load.bits)]
+        share = self.constants.sockets_share if load.sockets > 1 else 1.0
         if "avx512f" in load.features:
-            return core.decode, core.prefill
+            return core.decode, core.prefill * share
         plain = self.constants.plain_core
-        return core.decode * plain.decode, core.prefill * plain.prefill
+        return core.decode * plain.decode, core.prefill * plain.prefill * share
 
     def _prefill_flops(self, load: DeviceLoad) -> float | None:
         """FLOP/s that a device reaches on a prompt through dense layers; None where it is not known."""

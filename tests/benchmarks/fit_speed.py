@@ -292,6 +292,12 @@ def fit_prefill(found: Sequence[Row], constants: Constants) -> Constants:
     return constants
 
 
+def fit_sockets(found: Sequence[Row], constants: Constants) -> Constants:
+    """Fit what several processors lose; these runs decide nothing else."""
+    own = [row for row in found if row.group == "CPU, two sockets"]
+    return _search(own, constants, ("sockets_share",), decode_ratio) if own else constants
+
+
 def fit_cpu(found: Sequence[Row], constants: Constants) -> Constants:
     """Fit the memory's share, and what one core computes by kind of weights."""
     own = [row for row in found if row.group == "CPU"]
@@ -436,7 +442,10 @@ def source(constants: Constants, found: Sequence[Row], date: str) -> str:
         "    },",
         f"    plain_core=CoreRates({plain.decode:.2f}, {plain.prefill:.2f}),",
         f"    core_cache={_number(constants.core_cache)},",
-        *(f"    {name}={getattr(constants, name):.3f}," for name in (*PREFILL, "pipeline_share")),
+        *(
+            f"    {name}={getattr(constants, name):.3f},"
+            for name in ("sockets_share", *PREFILL, "pipeline_share")
+        ),
         f"    boundary_s={_number(constants.boundary_s)},",
         f"    sequence_share={constants.sequence_share},",
         "    bands={",
@@ -461,7 +470,7 @@ def main() -> None:
     options = parser.parse_args()
     found, _ = rows(options.truth)
     used = fitted_rows(found)
-    text = source(fit_bands(used, fit(used)), used, options.date)
+    text = source(fit_bands(used, fit_sockets(found, fit(used))), used, options.date)
     if options.write:
         (Path(advisor.speed.__file__).parent / "fitted.py").write_text(text, encoding="utf-8")
     else:

@@ -19,6 +19,8 @@ class Constants(NamedTuple):
     """One CPU core with AVX-512."""
     plain_core: CoreRates
     """A core without it, as a share of one with it; no unit."""
+    wide_prefill: float
+    """How much faster a core reads prompts that has AVX-VNNI as well (Zen 5, Sapphire Rapids and later)."""
     core_cache: float
     """Bytes/s of cache that one core attends to while decoding."""
     sockets_share: float

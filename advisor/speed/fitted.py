@@ -1,4 +1,4 @@
-"""What tests/benchmarks/fit_speed.py found on 2026-11-21 in 927 runs: its file."""
+"""What tests/benchmarks/fit_speed.py found on 2026-11-21 in 928 runs: its file."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FITTED: Final = Constants(
         "apple": Rates(0.899, 9.41e10, 1.47e-04, 0.0, 0.757),  # runs: 104
         "mlx": Rates(0.875, None, 6.88e-05, 5.00e-04, 1.451),  # runs: 34
         "intel": Rates(0.589, None, 8.00e-05, 1.50e-03, 0.359),  # runs: 8
-        "cpu": Rates(0.657, None, 2.04e-04, 0.0, None),  # runs: 34
-        "cpu measured": Rates(0.970, None, 2.04e-04, 0.0, None),  # runs: 15
+        "cpu": Rates(0.658, None, 2.30e-04, 0.0, None),  # runs: 34
+        "cpu measured": Rates(0.970, None, 2.30e-04, 0.0, None),  # runs: 16
     },
     kernels={
         "16 bit": 1.011,
@@ -39,17 +39,18 @@ FITTED: Final = Constants(
         "IQ": 1.000,
     },
     cores={
-        "16 bit": CoreRates(3.20e10, 2.08e11),
-        "8 bit": CoreRates(4.74e10, 1.73e11),
-        "5 and 6 bit": CoreRates(5.15e10, 1.81e11),
-        "4 bit": CoreRates(9.59e10, 2.93e11),
-        "K": CoreRates(7.95e10, 9.79e10),
-        "IQ4": CoreRates(6.66e10, 4.07e11),
+        "16 bit": CoreRates(3.20e10, 7.81e10),
+        "8 bit": CoreRates(4.75e10, 7.49e10),
+        "5 and 6 bit": CoreRates(5.49e10, 1.10e11),
+        "4 bit": CoreRates(9.59e10, 1.49e11),
+        "K": CoreRates(7.93e10, 9.79e10),
+        "IQ4": CoreRates(6.65e10, 1.53e11),
         "IQ": CoreRates(4.15e10, 4.24e10),
     },
     plain_core=CoreRates(0.80, 0.89),
-    core_cache=1.18e09,
-    sockets_share=0.169,
+    wide_prefill=2.67,
+    core_cache=1.67e09,
+    sockets_share=0.172,
     attention_prefill=3.458,
     experts_prefill=0.263,
     pipeline_share=0.661,
@@ -62,8 +63,8 @@ FITTED: Final = Constants(
         "AMD GPUs": Band(0.88, 1.34, 115, 12),
         "Apple GPUs": Band(0.85, 1.15, 126, 15),
         "other GPUs": Band(0.47, 1.48, 8, 7),
-        "CPUs": Band(0.53, 1.57, 49, 12),
-        "GPU and CPU together": Band(0.66, 1.30, 9, 1),
+        "CPUs": Band(0.53, 1.56, 50, 12),
+        "GPU and CPU together": Band(0.67, 1.30, 9, 1),
     },
     measured_bandwidth=2_039_000_000_000,
 )

@@ -173,11 +173,12 @@ class Work(NamedTuple):
     def _core_rates(self, load: DeviceLoad) -> tuple[float, float]:
         """FLOP/s of one core while decoding and on a prompt."""
         core = self.constants.cores[kernel_of(self.quantization, load.bits)]
-        share = self.constants.sockets_share if load.sockets > 1 else 1.0
-        if "avx512f" in load.features:
-            return core.decode, core.prefill * share
-        plain = self.constants.plain_core
-        return core.decode * plain.decode, core.prefill * plain.prefill * share
+        decode, prefill = core
+        if "avx512f" not in load.features:
+            decode, prefill = (n * share for n, share in zip(core, self.constants.plain_core, strict=True))
+        elif "avx_vnni" in load.features:
+            prefill *= self.constants.wide_prefill
+        return decode, prefill * (self.constants.sockets_share if load.sockets > 1 else 1.0)
 
     def _prefill_flops(self, load: DeviceLoad) -> float | None:
         """FLOP/s that a device reaches on a prompt through dense layers; None where it is not known."""

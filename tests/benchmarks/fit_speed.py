@@ -312,8 +312,13 @@ def fit_cpu(found: Sequence[Row], constants: Constants) -> Constants:
             cpu = rates["cpu"]._replace(weights=min(MOST_WEIGHTS, point["weights"]), layer_s=point["layer_s"])
             measured = cpu._replace(weights=min(MOST_WEIGHTS, point["measured"]))
             rates = {**rates, "cpu": cpu, "cpu measured": measured}
-        core_cache = point.get("core_cache", constants.core_cache)
-        return constants._replace(cores=cores, plain_core=plain, rates=rates, core_cache=core_cache)
+        return constants._replace(
+            cores=cores,
+            plain_core=plain,
+            rates=rates,
+            core_cache=point.get("core_cache", constants.core_cache),
+            wide_prefill=point.get("wide_prefill", constants.wide_prefill),
+        )
 
     cpu = constants.rates["cpu"]
     start = {kind: constants.cores[kind].decode for kind in kinds} | {"plain": constants.plain_core.decode}
@@ -325,7 +330,8 @@ def fit_cpu(found: Sequence[Row], constants: Constants) -> Constants:
         return loss(own, (decode_ratio(row, trial) for row in own))
 
     constants = under(descend(start, decode), "decode")
-    start = {kind: constants.cores[kind].prefill for kind in kinds} | {"plain": constants.plain_core.prefill}
+    start = {kind: constants.cores[kind].prefill for kind in kinds}
+    start |= {"plain": constants.plain_core.prefill, "wide_prefill": constants.wide_prefill}
 
     def prefill(point: dict[str, float]) -> float:
         trial = under(point, "prefill")
@@ -441,6 +447,7 @@ def source(constants: Constants, found: Sequence[Row], date: str) -> str:
     lines += [
         "    },",
         f"    plain_core=CoreRates({plain.decode:.2f}, {plain.prefill:.2f}),",
+        f"    wide_prefill={constants.wide_prefill:.2f},",
         f"    core_cache={_number(constants.core_cache)},",
         *(
             f"    {name}={getattr(constants, name):.3f},"

@@ -59,6 +59,7 @@ QUANTIZATIONS: Final = (
 LARGER_PARTS: Final = {"_XL": 8.5}
 """Bits of what is not routed experts in packagers' mixes: they keep it at eight bits."""
 OWN_COLUMNS: Final = {"backend": "llama.cpp CPU", "gpu_count": "1", "concurrency": "1", "source": "own"}
+OWN_FEATURES: Final = ("avx2", "avx_vnni", "avx512f")
 LOCALSCORE_DEPTH: Final = 1800
 """Mean depth over LocalScore's nine mixes of prompt and generated tokens."""
 DEFAULT_GEN_LEN: Final = 256
@@ -184,7 +185,7 @@ def _machine(raw: dict[str, str]) -> Machine:
     if raw["source"] == "own":
         rate = int(float(raw["bandwidth_gb_s"]) * GB)
         memory = HostMemory(total_bytes=8 * GIB, available_bytes=8 * GIB, bandwidth_bytes_per_s=rate)
-        cpu = Cpu(name=raw["device"], physical_cores=int(raw["threads"]), features=("avx2", "avx512f"))
+        cpu = Cpu(name=raw["device"], physical_cores=int(raw["threads"]), features=OWN_FEATURES)
         return Machine(host=Host(os="Linux", cpu=cpu, memory=memory))
     sentence = raw["device"].removeprefix("CPU ").replace("2x Xeon", "2 x Xeon")
     if "A770" in sentence and "16" not in sentence:

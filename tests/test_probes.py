@@ -144,10 +144,9 @@ def test_limit_cores(
     ],
 )
 def test_linux_processor(tree: str, name: str | None, features: str, tmp_path: Path) -> None:
-    root = tree_source(tree, tmp_path)
-    cpuinfo = root / "proc/cpuinfo"
-    processors = host.parse_cpuinfo(cpuinfo.read_text() if cpuinfo.exists() else "")
-    assert host.linux_cpu_name(root, processors) == name
+    source = tree_source(tree, tmp_path)
+    processors = host.parse_cpuinfo(source.text("proc/cpuinfo") or "")
+    assert host.linux_cpu_name(source, processors) == name
     assert host.linux_features(processors) == tuple(features.split())
 
 
@@ -405,6 +404,24 @@ def test_a_slice_has_its_share_of_the_bandwidth(profile: str, mib: int, eighths:
             {"CUDA_VISIBLE_DEVICES": "1"},
             ["CUDA_VISIBLE_DEVICES=1 is set"],
             id="hidden",
+        ),
+        pytest.param(
+            (gpu("AMD X", 8192, vendor="amd", catalog_id="x"),),
+            "no-proc",
+            {"HIP_VISIBLE_DEVICES": "0", "ROCR_VISIBLE_DEVICES": "1", "CUDA_VISIBLE_DEVICES": "1"},
+            [
+                "ROCR_VISIBLE_DEVICES=1 is set",
+                "HIP_VISIBLE_DEVICES=0 is set",
+                "CUDA_VISIBLE_DEVICES=1 is set",
+            ],
+            id="hidden-amd",
+        ),
+        pytest.param(
+            (gpu("Intel X", 8192, vendor="intel", catalog_id="x"),),
+            "no-proc",
+            {"ZE_AFFINITY_MASK": "0", "CUDA_VISIBLE_DEVICES": "1"},
+            ["ZE_AFFINITY_MASK=0 is set"],
+            id="hidden-intel",
         ),
         pytest.param((), "no-proc", {"CUDA_VISIBLE_DEVICES": ""}, [], id="nothing-to-hide"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from advisor import bandwidth
-from advisor.hardware import Gpu, GpuSpec, HostMemory, Machine
+from advisor.hardware import Gpu, GpuSpec, HostMemory, Machine, Vendor
 from advisor.probes import apple
 from advisor.probes.amd import read_amd
 from advisor.probes.ascend import read_ascend
@@ -26,6 +26,13 @@ from advisor.units import format_bytes
 ROOT: Final = Path("/")
 UNREAD_VENDORS: Final = {"amd": "AMD", "intel": "Intel"}
 """Makers whose cards may be seen on the bus and not be read: no driver, or no probe for them yet."""
+HIDING: Final[dict[str, tuple[Vendor, ...]]] = {
+    "ROCR_VISIBLE_DEVICES": ("amd",),
+    "HIP_VISIBLE_DEVICES": ("amd",),
+    "CUDA_VISIBLE_DEVICES": ("nvidia", "amd"),
+    "ZE_AFFINITY_MASK": ("intel",),
+}
+"""Variables that hide GPUs from programs, and whose they hide; HIP obeys CUDA's as well as its own."""
 
 
 def detect(*, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True) -> Machine:
@@ -110,12 +117,13 @@ def gpu_notes(gpus: Sequence[Gpu], source: Source, read: Sequence[str] = ()) -> 
                 f"{gpu.name} ({format_bytes(gpu.vram_bytes)}) is not in the hardware catalog:"
                 " its bandwidth, and so its speed, is unknown."
             )
-    visible = source.environ.get("CUDA_VISIBLE_DEVICES")
-    if gpus and visible is not None:
-        yield (
-            f"CUDA_VISIBLE_DEVICES={visible} is set:"
-            " programs started from here may not see every GPU that is listed."
-        )
+    vendors = {gpu.vendor for gpu in gpus}
+    for variable, hidden in HIDING.items():
+        value = source.environ.get(variable)
+        if value is not None and not vendors.isdisjoint(hidden):
+            yield (
+                f"{variable}={value} is set: programs started from here may not see every GPU that is listed."
+            )
     if not gpus:
         yield from _unread_gpus(source, read)
 

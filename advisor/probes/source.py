@@ -49,7 +49,7 @@ class Source(Protocol):
 
 
 class Live:
-    """This machine; with another root than "/", the files under it."""
+    """The machine that this runs on; with another root than "/", the files under it."""
 
     def __init__(self, root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> None:
         self._root = root

@@ -44,6 +44,14 @@ def gpu_row(gpu: Gpu) -> tuple[str, ...]:
     )
 
 
+def user_lines(machine: Machine) -> Iterator[str]:
+    """Who holds the GPUs' memory, as far as drivers tell."""
+    for gpu in machine.gpus:
+        held = (f"{format_bytes(user.bytes)} {user.name or 'a program'}" for user in gpu.users)
+        if text := ", ".join(held):
+            yield f"{gpu.index}  {text}"
+
+
 def runtimes_line(machine: Machine) -> str:
     """The runtimes with version and endpoint, as far as they are known."""
     named = (

@@ -188,6 +188,14 @@ class Host(Value):
     container: bool = False
 
 
+class GpuUser(Value):
+    """A program that holds a GPU's memory."""
+
+    name: str | None
+    """Without folder and arguments; None where the system does not tell."""
+    bytes: int = Field(ge=0)
+
+
 class Gpu(Value):
     """One GPU as its driver reports it, completed from the hardware catalog."""
 
@@ -198,6 +206,8 @@ class Gpu(Value):
     """Total; for unified memory, the part of the pool that the GPU may use."""
     free_bytes: int | None = None
     """Free now; None on a simulated machine."""
+    users: tuple[GpuUser, ...] = ()
+    """Who holds what is not free, as far as the driver tells; the largest first."""
     bandwidth_bytes_per_s: int | None = None
     driver: str | None = None
     compute_capability: str | None = None

@@ -64,6 +64,15 @@ class FakeNvml(ModuleType):
     def nvmlDeviceGetNvLinkState(self, card: Any, number: int) -> Any:  # noqa: N802
         return _at(card.get("nvlinks", []), number, pynvml.NVML_ERROR_NOT_SUPPORTED)
 
+    def nvmlDeviceGetComputeRunningProcesses(self, card: Any) -> Any:  # noqa: N802
+        return [SimpleNamespace(pid=n, usedGpuMemory=size) for n, (_, size) in enumerate(_users(card))]
+
+    def nvmlDeviceGetGraphicsRunningProcesses(self, card: Any) -> Any:  # noqa: N802
+        return self.nvmlDeviceGetComputeRunningProcesses(card)[:1]  # one that draws as well
+
+    def nvmlSystemGetProcessName(self, pid: int) -> Any:  # noqa: N802
+        return [name for card in self.recording["cards"] for name, _ in _users(card)][pid]
+
     def nvmlDeviceGetMigMode(self, card: Any) -> Any:  # noqa: N802
         if "mig" not in card:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
@@ -74,6 +83,10 @@ class FakeNvml(ModuleType):
 
     def nvmlDeviceGetMigDeviceHandleByIndex(self, card: Any, index: int) -> Any:  # noqa: N802
         return _at(card["mig"], index, pynvml.NVML_ERROR_NOT_FOUND)
+
+
+def _users(card: Any) -> list[tuple[str, int | None]]:
+    return [tuple(user) for user in card.get("users", [])]
 
 
 def _at(answers: list[Any], index: int, error: int) -> Any:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from advisor import bandwidth, probes
 from advisor.cli.detect import command
 from advisor.errors import OutputError
-from advisor.hardware import Cpu, Disk, Gpu, Host, HostMemory, Machine, Runtime
+from advisor.hardware import Cpu, Disk, Gpu, GpuUser, Host, HostMemory, Machine, Runtime
 from advisor.units import GB, GIB, MIB
 
 BARE = Machine(host=Host(os="Windows 11 AMD64", memory=HostMemory(total_bytes=16 * GIB)))
@@ -47,6 +47,7 @@ CONTAINER = Machine(
             driver="570.133.07",
             compute_capability="8.9",
             catalog_id="rtx-4090",
+            users=(GpuUser(name="Xorg", bytes=512 * MIB), GpuUser(name=None, bytes=65 * MIB)),
         ),
         Gpu(index=1, name="NVIDIA [new]", vendor="nvidia", vram_bytes=64 * GIB, memory="unified"),
     ),
@@ -65,7 +66,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
             Runtime(name="ollama", version="0.12.3", endpoint="http://127.0.0.1:11434"),
             Runtime(name="vllm"),
         )
-        monkeypatch.setattr(probes, "read_runtimes", lambda: found if machine.gpus else ())
+        monkeypatch.setattr(probes, "read_runtimes", lambda _: found if machine.gpus else ())
         return CliRunner().invoke(command, arguments)
 
     return run_on

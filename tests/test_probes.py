@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +20,11 @@ from recorded_trees import RECORDED, lay_out, linux, tree_source
 
 from advisor import probes
 from advisor.errors import ProbeError
-from advisor.hardware import Gpu, GpuSpec, HostMemory, Machine, Runtime
+from advisor.hardware import Disk, Gpu, GpuSpec, GpuUser, Host, HostMemory, Machine, Runtime
 from advisor.probes import cgroups, host, identify, nvidia, pci, runtimes
+from advisor.probes.nvml import gather
+from advisor.probes.recording import LibraryAnswer, Recorded, Recording
+from advisor.probes.source import Live
 from advisor.units import GB, GIB, MIB
 
 MEMORY = HostMemory(total_bytes=64 * GIB, available_bytes=50 * GIB)
@@ -112,11 +117,8 @@ def test_limit_cores(
     allowed: int,
     logical: int | None,
     expected: float | None,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(host.sys, "platform", "linux")
-    monkeypatch.setattr(host.os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
-    assert host.limit_cores(quota, logical) == expected
+    assert host.limit_cores(quota, allowed, logical) == expected
 
 
 # ---- processor, container, disk
@@ -191,16 +193,16 @@ def test_cache_dir(environ: dict[str, str], expected: str, monkeypatch: pytest.M
 def test_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "a" / "b" / "c", tmp_path / "file" / "below"):
-        disk = host.read_disk(folder)
+        disk = Disk.model_validate(host.disk_of(folder))
         assert disk.cache_dir == str(folder)
         assert disk.free_bytes is not None
         assert disk.total_bytes is not None
         assert 0 <= disk.free_bytes <= disk.total_bytes
-    assert host.read_disk(None).free_bytes is None
+    assert host.disk_of(None) == {}
 
 
 def test_a_folder_whose_name_is_not_text() -> None:
-    disk = host.read_disk(Path("/\udcff/models"))
+    disk = Disk.model_validate(host.disk_of(Path("/\udcff/models")))
     assert disk.model_dump_json().startswith('{"cache_dir":"/\ufffd/models"')
 
 
@@ -209,7 +211,7 @@ def test_a_folder_whose_name_is_not_text() -> None:
 
 def read(name: str, root: Path) -> nvidia.NvidiaReading:
     nvml = FakeNvml(name)
-    reading = nvidia.read_nvidia(nvml, linux(root), MEMORY)
+    reading = nvidia.read_nvidia(gather(nvml), linux(root), MEMORY)
     assert nvml.open == 0  # whatever happened, the library was closed
     return reading
 
@@ -232,6 +234,31 @@ def test_a_laptop(tmp_path: Path) -> None:
     assert gpu.name == "NVIDIA GeForce RTX 3060 Laptop GPU"
     assert gpu.vram_bytes == 6 * GIB
     assert gpu.capacity_bytes == 5009 * MIB
+
+
+def test_who_uses_the_memory(tmp_path: Path) -> None:
+    """Programs by name alone: arguments may hold secrets, and Windows tells no sizes."""
+    (gpu,) = read("rtx-3060-laptop", tmp_path).gpus
+    assert gpu.users == (
+        GpuUser(name="llama-server", bytes=809 * MIB),
+        GpuUser(name="Xorg", bytes=229 * MIB),
+    )
+
+
+def test_a_jetson_without_nvml_is_known_by_its_board(tmp_path: Path) -> None:
+    board = tmp_path / "proc" / "device-tree" / "model"
+    board.parent.mkdir(parents=True)
+    board.write_text("NVIDIA Jetson AGX Orin Developer Kit\0")
+    (gpu,) = read("no-library", tmp_path).gpus
+    assert (gpu.name, gpu.unified) == ("NVIDIA Jetson AGX Orin Developer Kit", True)
+    assert (gpu.vram_bytes, gpu.free_bytes) == (MEMORY.total_bytes, MEMORY.available_bytes)
+
+
+def test_wsl_without_a_driver_says_where_to_put_it(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "dxg").touch()
+    (note,) = read("no-library", tmp_path).notes
+    assert "in Windows" in note
 
 
 def test_mig_slices_stand_for_their_card(tmp_path: Path) -> None:
@@ -483,7 +510,7 @@ def install(folder: Path, name: str, script: str) -> None:
 def test_finding_starts_nothing(path: Path, tmp_path: Path) -> None:
     install(path, "docker", f"echo started > {tmp_path / 'started'}")
     install(path, "llama-server", f"echo started > {tmp_path / 'started'}")
-    assert runtimes.find_runtimes() == (Runtime(name="llama-server"), Runtime(name="docker"))
+    assert runtimes.find_runtimes(Live()) == (Runtime(name="llama-server"), Runtime(name="docker"))
     assert not (tmp_path / "started").exists()
 
 
@@ -571,6 +598,79 @@ def test_this_machine_replays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert 0 < machine.host_capacity_bytes <= machine.host.memory.total_bytes
     assert machine.host.memory.bandwidth_bytes_per_s is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_of_this_machine_replays() -> None:
+    recording = Recording(Live())
+    here = probes.detect(measure_bandwidth=False, source=recording)
+    there = probes.detect(measure_bandwidth=False, source=Recorded(recording.transcript))
+    assert there == here
+
+
+def test_nothing_of_this_machine_is_in_another() -> None:
+    transcript = Recording(Live()).transcript.model_copy(
+        update={"asked": {"memory": LibraryAnswer(answer={"total": 8 * GIB, "available": 7 * GIB})}}
+    )
+    machine = probes.detect(source=Recorded(transcript))
+    assert machine == Machine(
+        host=Host(os="unknown", memory=HostMemory(total_bytes=8 * GIB, available_bytes=7 * GIB))
+    )
+
+
+class Hanging(Live):
+    """The machine of the tests, with a question that is never answered."""
+
+    def __init__(self, name: str, released: threading.Event) -> None:
+        super().__init__()
+        self._name, self._released = name, released
+
+    def ask(self, name: str, call: Callable[[], Any]) -> Any:
+        if name == self._name:
+            self._released.wait()
+        return super().ask(name, call)
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        if self._name in pattern:
+            self._released.wait()
+        return super().glob(pattern)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "note"),
+    [
+        pytest.param("nvml", "NVML_LIMIT_S", "The NVIDIA driver did not answer", id="nvml"),
+        pytest.param("sys/class/drm", "OTHERS_LIMIT_S", "did not answer", id="sysfs"),
+    ],
+)
+def test_what_hangs_is_left_out(name: str, limit: str, note: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(probes, limit, 0.05)
+    try:
+        machine = probes.detect(measure_bandwidth=False, source=Hanging(name, released))
+    finally:
+        released.set()
+    assert any(note in written for written in machine.notes)
+
+
+def test_a_disk_that_hangs_has_no_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(host, "DISK_LIMIT_S", 0.05)
+    try:
+        assert host.read_disk(Hanging("disk", released)) == Disk()
+    finally:
+        released.set()
+
+
+def test_a_program_does_not_wait_for_what_hangs() -> None:
+    code = (
+        "import threading\n"
+        "from advisor.probes.deadline import Started\n"
+        "try:\n    Started(threading.Event().wait, 0.05).result()\n"
+        "except TimeoutError:\n    print('on time')\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "on time\n"
 
 
 def test_every_recording_is_used() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from advisor.describing import GPU_COLUMNS, gpu_row, host_rows, runtimes_line
+from advisor.describing import GPU_COLUMNS, gpu_row, host_rows, runtimes_line, user_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,6 +61,8 @@ def _show(machine: Machine) -> None:
         out.print(_gpu_table(machine.gpus))
     else:
         out.print(f"[bold]{'GPU':10}[/] none found")
+    for text in user_lines(machine):
+        out.print(f"[bold]{'used by':10}[/] {escape(text)}")
     if machine.interconnect:
         out.print(f"[bold]{'link':10}[/] {machine.interconnect}")
     out.print(f"[bold]{'runtimes':10}[/] {escape(runtimes_line(machine))}")

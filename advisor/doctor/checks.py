@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from advisor.errors import AdvisorError
 from advisor.hardware import Machine
 from advisor.measurements import Library
+from advisor.probes.pci import display_vendors
 from advisor.probes.source import Source
 from advisor.smoke_verdict import install_advice
 from advisor.units import GIB, format_bandwidth, format_bytes
@@ -48,7 +49,7 @@ class Check(Value):
 def checks(source: Source, machine: Machine, on_progress: Progress) -> Iterator[Check]:
     """Everything about the machine; what is slow is announced."""
     yield catalogs()
-    yield from planning_checks(machine, has_nvidia=_has_nvidia(source))
+    yield from planning_checks(machine, has_nvidia="nvidia" in display_vendors(source))
     yield model_folder(source, machine)
     on_progress("asking llama-cpp-python for its devices")
     yield llama_cpp(source, machine)
@@ -185,15 +186,6 @@ def docker(source: Source, machine: Machine) -> Check:
         detail="containers get no GPU: NVIDIA's container toolkit is missing",
         remedy="install nvidia-container-toolkit, then restart Docker",
     )
-
-
-def _has_nvidia(source: Source) -> bool:
-    """Whether a display controller of NVIDIA's is on the bus, be there a driver or not."""
-    for path in source.glob("sys/bus/pci/devices/*/vendor"):
-        kind = source.text(f"{path.removesuffix('vendor')}class") or ""
-        if kind.startswith("0x03") and (source.text(path) or "").strip() == "0x10de":
-            return True
-    return False
 
 
 def _writing(folder: Path) -> dict[str, str | None]:

@@ -13,15 +13,13 @@ from advisor.doctor.checks import Check, Progress, checks, planning_checks
 from advisor.doctor.dump import parse
 from advisor.errors import AdvisorError, HardwareError
 from advisor.hardware import GpuSpec, Machine
-from advisor.probes import detect, read_others, with_runtime_versions
+from advisor.probes import detect, with_runtime_versions
 from advisor.probes.recording import Recorded
 from advisor.probes.source import Source
 from advisor.value import SCHEMA_VERSION, Value
 
 MAX_DUMP_BYTES: Final = 4 << 20
 """Dumps are some ten kilobytes, half a megabyte on machines of hundreds of processors."""
-READ_BY_HOST: Final = ("proc/cpuinfo", "proc/meminfo", "proc/self/cgroup", "proc/self/mountinfo")
-"""Files that the host's probes read on Linux."""
 
 
 class Report(Value):
@@ -72,14 +70,7 @@ def read_machine(source: Source, specs: tuple[GpuSpec, ...]) -> Machine:
 
     Raises `ProbeError` where not even the size of the memory can be read.
     """
-    # One answer, until the probes of host, NVIDIA and Apple ask the source too; what they and the others read
-    # is recorded beside it, for whoever looks for a mistake.
-    told = source.ask("machine", lambda: with_runtime_versions(detect(gpus=specs)).model_dump(mode="json"))
-    machine = Machine.model_validate(told)
-    for path in READ_BY_HOST:
-        source.text(path)
-    read_others(source, machine.host.memory, specs)
-    return machine
+    return with_runtime_versions(detect(gpus=specs, source=source), source)
 
 
 def differences(machine: Machine, other: Machine) -> tuple[str, ...]:

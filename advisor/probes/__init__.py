@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Final
 
 from advisor import bandwidth
-from advisor.hardware import Gpu, GpuSpec, HostMemory, Machine, Vendor
+from advisor.hardware import Gpu, GpuSpec, Host, HostMemory, Machine, Vendor
 from advisor.probes import apple
 from advisor.probes.amd import read_amd
 from advisor.probes.ascend import read_ascend
-from advisor.probes.found import FoundGpu, Reading, combined, with_carve_out
+from advisor.probes.deadline import Started
+from advisor.probes.found import NAME_IT, FoundGpu, Reading, combined, with_carve_out
 from advisor.probes.host import parse_sysctl, read_host, sysctl
-from advisor.probes.identify import complete
+from advisor.probes.identify import complete, why_unidentified
 from advisor.probes.intel import read_intel
 from advisor.probes.nvidia import NvidiaReading, read_nvidia
+from advisor.probes.nvml import Told, ask_nvml
 from advisor.probes.pci import display_vendors
 from advisor.probes.runtimes import find_runtimes, read_runtimes
 from advisor.probes.source import Live, Source
@@ -24,6 +26,10 @@ from advisor.probes.windows import read_windows
 from advisor.units import format_bytes
 
 ROOT: Final = Path("/")
+NVML_LIMIT_S: Final = 1.5
+"""NVML answers in 0.1 s, after a driver's first start in one; a card that fell off the bus blocks it."""
+OTHERS_LIMIT_S: Final = 2.6
+"""Each tool has two seconds; with what comes before and after, detection stays under three."""
 UNREAD_VENDORS: Final = {"amd": "AMD", "intel": "Intel"}
 """Makers whose cards may be seen on the bus and not be read: no driver, or no probe for them yet."""
 HIDING: Final[dict[str, tuple[Vendor, ...]]] = {
@@ -35,25 +41,29 @@ HIDING: Final[dict[str, tuple[Vendor, ...]]] = {
 """Variables that hide GPUs from programs, and whose they hide; HIP obeys CUDA's as well as its own."""
 
 
-def detect(*, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True) -> Machine:
-    """Read this machine.
+def detect(
+    *, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True, source: Source | None = None
+) -> Machine:
+    """Read a machine.
 
     gpus: the hardware catalog's rows, which complete what drivers tell. measure_bandwidth: measure the
-    memory's bandwidth where no earlier run has; without it, the figure is the kept one or None.
+    memory's bandwidth where no earlier run has; without it, the figure is the kept one or None. source: what
+    is read; None: this machine. Whatever hangs is left out with a note: no more than three seconds are taken.
     Raises `ProbeError` when not even the size of the memory can be read.
     """
-    source = Live(ROOT, os.environ)
-    host = read_host(source)
-    nvidia = _nvidia(source, host.memory)
-    others = read_others(source, host.memory, gpus)
+    asked = source or Live(ROOT, os.environ)
+    nvml = Started(lambda: asked.ask("nvml", ask_nvml), NVML_LIMIT_S)
+    host = read_host(asked)
+    slow = Started(lambda: _read_slow(asked, host.memory, gpus), OTHERS_LIMIT_S)
+    nvidia = _nvidia(nvml, asked, host.memory)
+    others, apples = _others(slow)
     used, left_out = planned_on(_completed(others.gpus, gpus), beside=bool(nvidia.gpus))
     found = (
         *(complete(gpu, gpus) for gpu in nvidia.gpus),
         *(found.gpu for found in used),
-        *_apple(source, host.memory, gpus),
+        *apples,
     )
-    look_up = bandwidth.host_bandwidth if measure_bandwidth else bandwidth.kept_bandwidth
-    rate, bandwidth_notes = look_up(host, bandwidth.cache_file())
+    rate, bandwidth_notes = _bandwidth(asked, host, measure=measure_bandwidth)
     memory = host.memory.model_copy(update={"bandwidth_bytes_per_s": rate})
     for shared in used:
         memory = with_carve_out(memory, shared)
@@ -61,16 +71,49 @@ def detect(*, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True) -> M
         host=host.model_copy(update={"memory": memory}),
         gpus=tuple(_numbered(gpu, index, rate) for index, gpu in enumerate(found)),
         interconnect=nvidia.interconnect if len(found) == len(nvidia.gpus) else None,
-        runtimes=find_runtimes(),
+        runtimes=find_runtimes(asked),
         notes=(
             *nvidia.notes,
             *others.notes,
             *left_out_notes(left_out),
             *carve_out_notes(used),
-            *gpu_notes(found, source, read=_told_of(others)),
+            *gpu_notes(found, asked, gpus, read=_told_of(others)),
             *bandwidth_notes,
         ),
     )
+
+
+def _nvidia(nvml: Started[Told | None], source: Source, memory: HostMemory) -> NvidiaReading:
+    try:
+        return read_nvidia(nvml.result(), source, memory)
+    except TimeoutError:
+        note = f"The NVIDIA driver did not answer within {NVML_LIMIT_S:g} s and is left out"
+        return NvidiaReading(notes=(f"{note}: nvidia-smi may tell more.",))
+
+
+def _read_slow(
+    source: Source, memory: HostMemory, specs: Sequence[GpuSpec]
+) -> tuple[Reading, tuple[Gpu, ...]]:
+    """GPUs that files and tools tell of, which may take long or hang."""
+    return read_others(source, memory, specs), _apple(source, memory, specs)
+
+
+def _others(slow: Started[tuple[Reading, tuple[Gpu, ...]]]) -> tuple[Reading, tuple[Gpu, ...]]:
+    try:
+        return slow.result()
+    except TimeoutError:
+        note = (
+            f"The tools and files of other makers' GPUs did not answer within {OTHERS_LIMIT_S:g} s:"
+            f" what they have is left out; {NAME_IT}."
+        )
+        return Reading(notes=(note,)), ()
+
+
+def _bandwidth(source: Source, host: Host, *, measure: bool) -> tuple[int | None, tuple[str, ...]]:
+    """What the memory was measured to reach, here or where it was recorded."""
+    look_up = bandwidth.host_bandwidth if measure else bandwidth.kept_bandwidth
+    told = source.ask("bandwidth", lambda: look_up(host, bandwidth.cache_file()))
+    return (told[0], tuple(told[1])) if told else (None, ())
 
 
 def planned_on(
@@ -104,17 +147,22 @@ def carve_out_notes(used: Sequence[FoundGpu]) -> Iterator[str]:
             )
 
 
-def with_runtime_versions(machine: Machine) -> Machine:
-    """Add the runtimes' versions and endpoints to this machine: starts each, which takes up to seconds."""
-    return machine.model_copy(update={"runtimes": read_runtimes()})
+def with_runtime_versions(machine: Machine, source: Source | None = None) -> Machine:
+    """Add the runtimes' versions and endpoints: starts each, which takes up to seconds.
+
+    source: as `detect`'s.
+    """
+    return machine.model_copy(update={"runtimes": read_runtimes(source or Live(ROOT, os.environ))})
 
 
-def gpu_notes(gpus: Sequence[Gpu], source: Source, read: Sequence[str] = ()) -> Iterator[str]:
+def gpu_notes(
+    gpus: Sequence[Gpu], source: Source, specs: Sequence[GpuSpec] = (), read: Sequence[str] = ()
+) -> Iterator[str]:
     """What a reader of the list of GPUs should know about it; read: makers whose GPUs were left out."""
     for gpu in gpus:
         if gpu.catalog_id is None:
             yield (
-                f"{gpu.name} ({format_bytes(gpu.vram_bytes)}) is not in the hardware catalog:"
+                f"{gpu.name} ({format_bytes(gpu.vram_bytes)}) {why_unidentified(gpu, specs)};"
                 " its bandwidth, and so its speed, is unknown."
             )
     vendors = {gpu.vendor for gpu in gpus}
@@ -167,11 +215,3 @@ def _apple(source: Source, memory: HostMemory, specs: Sequence[GpuSpec]) -> tupl
     gpus = apple.read_apple(parse_sysctl(sysctl(source, *apple.SYSCTL_NAMES)), memory)
     rows = apple.specs_of(apple.gpu_cores(apple.profile(source)), specs) if gpus else ()
     return tuple(complete(gpu, rows) for gpu in gpus)
-
-
-def _nvidia(source: Source, memory: HostMemory) -> NvidiaReading:
-    try:
-        import pynvml
-    except ImportError as error:
-        return NvidiaReading(notes=(f"NVIDIA GPUs were not looked for: pynvml is broken ({error}).",))
-    return read_nvidia(pynvml, source, memory)

@@ -8,14 +8,20 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from advisor.errors import ProbeError
 from advisor.hardware import Cpu, Disk, Host, HostMemory
 from advisor.probes import cgroups
+from advisor.probes.deadline import Started
 from advisor.probes.source import Source
 
+DISK_LIMIT_S: Final = 1.0
+"""A network file system that hangs is not waited for longer."""
+WSL_MARK: Final = "microsoft"
+"""In the release of the kernel that Windows runs Linux with: "5.15.153.1-microsoft-standard-WSL2"."""
 SYSCTL_LIMIT_S: Final = 2.0
 """sysctl answers in milliseconds; a system where it does not is not waited for."""
 
@@ -105,14 +111,26 @@ def read_host(source: Source) -> Host:
 
     Raises `ProbeError` when not even the size of the memory can be read.
     """
-    name = {"Darwin": "macOS"}.get(platform.system(), platform.system())
     return Host(
-        os=f"{name} {platform.release()} {platform.machine()}",
+        os=_system_name(source.ask("system", _system)),
         cpu=read_cpu(source),
         memory=read_memory(source),
-        disk=read_disk(cache_dir(source.environ)),
+        disk=read_disk(source),
         container=in_container(source),
     )
+
+
+def _system() -> dict[str, str]:
+    return {"name": platform.system(), "release": platform.release(), "machine": platform.machine()}
+
+
+def _system_name(told: Mapping[str, str] | None) -> str:
+    """System, release and kind of machine; Windows' Linux is named as such."""
+    if told is None:
+        return "unknown"
+    name = {"Darwin": "macOS"}.get(told["name"], told["name"])
+    text = f"{name} {told['release']} {told['machine']}"
+    return f"{text} (WSL)" if WSL_MARK in told["release"].lower() else text
 
 
 def read_memory(source: Source) -> HostMemory:
@@ -120,47 +138,74 @@ def read_memory(source: Source) -> HostMemory:
     import psutil
 
     try:
-        memory = psutil.virtual_memory()
+        told = source.ask("memory", _memory)
     except (psutil.Error, OSError, ValueError) as error:
-        raise ProbeError(
-            f"The size of the memory could not be read ({error}): describe the machine with --hardware."
-        ) from error
-    limit = cgroups.memory_limit(source, memory.total)
+        raise _no_memory(str(error)) from error
+    if told is None:
+        raise _no_memory("it was not recorded")
+    total, available = told["total"], told["available"]
+    limit = cgroups.memory_limit(source, total)
     return HostMemory(
-        total_bytes=memory.total,
-        available_bytes=min(memory.available, limit.available_bytes) if limit else memory.available,
+        total_bytes=total,
+        available_bytes=min(available, limit.available_bytes) if limit else available,
         limit_bytes=limit.limit_bytes if limit else None,
+    )
+
+
+def _memory() -> dict[str, int]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {"total": memory.total, "available": memory.available}
+
+
+def _no_memory(why: str) -> ProbeError:
+    return ProbeError(
+        f"The size of the memory could not be read ({why}): describe the machine with --hardware."
     )
 
 
 def read_cpu(source: Source) -> Cpu:
     """Name, cores and SIMD extensions; what the system does not tell is None or left out."""
-    import psutil
-
-    logical = psutil.cpu_count()
+    told = source.ask("cores", partial(_cores, source)) or {}
+    logical = told.get("logical")
     name, features = _describe_cpu(source)
     return Cpu(
         name=name,
-        physical_cores=psutil.cpu_count(logical=False),
+        sockets=told.get("sockets") or 1,
+        physical_cores=told.get("physical"),
         logical_cores=logical,
-        limit_cores=limit_cores(cgroups.cpu_quota(source), logical),
+        limit_cores=limit_cores(cgroups.cpu_quota(source), told.get("allowed"), logical),
         features=features,
     )
 
 
-def limit_cores(quota: float | None, logical_cores: int | None) -> float | None:
+def _cores(source: Source) -> dict[str, int | None]:
+    """Cores and threads of the machine, threads that this process may run on, and processors."""
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else None
+    processors = parse_cpuinfo(_text(source, "proc/cpuinfo"))
+    sockets = {processor["physical id"] for processor in processors if "physical id" in processor}
+    return {
+        "logical": psutil.cpu_count(),
+        "physical": psutil.cpu_count(logical=False),
+        "allowed": allowed,
+        "sockets": len(sockets) or None,
+    }
+
+
+def limit_cores(quota: float | None, allowed: int | None, logical_cores: int | None) -> float | None:
     """The tighter of the quota and the set of CPUs that this process may run on, where either limits."""
-    limits = [] if quota is None else [quota]
-    if sys.platform == "linux":
-        limits.append(float(len(os.sched_getaffinity(0))))
-    limit = min(limits, default=None)
+    limit = min((float(n) for n in (quota, allowed) if n is not None), default=None)
     return limit if limit is not None and (logical_cores is None or limit < logical_cores) else None
 
 
 def _describe_cpu(source: Source) -> tuple[str | None, tuple[str, ...]]:
-    if sys.platform == "win32":
-        return _windows_name(), _windows_features()
-    if sys.platform == "darwin":
+    if source.platform == "win32":
+        told = source.ask("processor", _windows_processor) or {"name": None, "features": []}
+        return told["name"], tuple(told["features"])
+    if source.platform == "darwin":
         facts = parse_sysctl(sysctl(source, "machdep.cpu", "hw.optional"))
         return facts.get("machdep.cpu.brand_string"), mac_features(facts)
     processors = parse_cpuinfo(_text(source, "proc/cpuinfo"))
@@ -217,6 +262,10 @@ def sysctl(source: Source, *names: str) -> str:
     return source.run("/usr/sbin/sysctl", *names, limit_s=SYSCTL_LIMIT_S) or ""
 
 
+def _windows_processor() -> dict[str, Any]:
+    return {"name": _windows_name(), "features": list(_windows_features())}
+
+
 def _windows_name() -> str | None:
     if sys.platform == "win32":
         import winreg
@@ -251,10 +300,20 @@ def cache_dir(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def read_disk(folder: Path | None) -> Disk:
+def read_disk(source: Source) -> Disk:
+    """Space where models are downloaded to; unknown where the file system does not answer in time."""
+    try:
+        told = Started(lambda: source.ask("disk", lambda: disk_of(cache_dir(source.environ))), DISK_LIMIT_S)
+        return Disk.model_validate(told.result() or {})
+    except TimeoutError:
+        return Disk()
+
+
+def disk_of(folder: Path | None) -> dict[str, str | int | None]:
     """Space on the folder's file system; the folder itself may not exist yet."""
     if folder is None:
-        return Disk()
+        return {}
+    named: dict[str, str | int | None] = {"cache_dir": _printable(folder)}
     for existing in (folder, *folder.absolute().parents):
         try:
             usage = shutil.disk_usage(existing)
@@ -262,8 +321,8 @@ def read_disk(folder: Path | None) -> Disk:
             continue
         except OSError:
             break
-        return Disk(cache_dir=_printable(folder), free_bytes=usage.free, total_bytes=usage.total)
-    return Disk(cache_dir=_printable(folder))
+        return {**named, "free_bytes": usage.free, "total_bytes": usage.total}
+    return named
 
 
 def _printable(path: Path) -> str:

@@ -1,21 +1,22 @@
-"""NVIDIA GPUs, through the driver's own library (NVML).
+"""NVIDIA GPUs, from what the driver's own library told (`nvml`).
 
-Nothing here may stop the program: a driver that is missing or broken, or a card that fails while it is
-read, becomes a note; the other cards are read all the same.
+A driver that is missing or broken, or a card that failed while it was read, becomes a note; the other cards
+are read all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from types import ModuleType
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from advisor.hardware import Gpu, HostMemory
+from advisor.hardware import Gpu, GpuUser, HostMemory
+from advisor.probes.nvml import Told
 from advisor.probes.pci import display_vendors
 from advisor.probes.source import Source
 from advisor.value import Value
 
-T = TypeVar("T")
+BOARD: Final = "proc/device-tree/model"
+"""Where boards tell their name: "NVIDIA Jetson AGX Orin Developer Kit"."""
 
 
 class NvidiaReading(Value):
@@ -27,22 +28,17 @@ class NvidiaReading(Value):
     notes: tuple[str, ...] = ()
 
 
-def read_nvidia(nvml: ModuleType, source: Source, memory: HostMemory) -> NvidiaReading:
-    """Read all NVIDIA GPUs.
+def read_nvidia(told: Told | None, source: Source, memory: HostMemory) -> NvidiaReading:
+    """Understand what the library told; None: nothing.
 
-    nvml: the `pynvml` module. source: where cards without a driver are looked for.
-    memory: the host's, which a GPU without memory of its own shares.
+    source: where cards without a driver are looked for. memory: the host's, which a GPU without memory of its
+    own shares.
     """
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError as error:
-        return NvidiaReading(notes=tuple(_why_no_driver(nvml, error, source)))
-    try:
-        return _read_cards(nvml, memory)
-    except nvml.NVMLError as error:
-        return NvidiaReading(notes=(f"The NVIDIA driver does not list its GPUs ({error}).",))
-    finally:
-        _optional(nvml, nvml.nvmlShutdown)
+    if told and "error" not in told:
+        return _read_cards(told, memory)
+    if board := _jetson(source, memory):
+        return NvidiaReading(gpus=(board,))
+    return NvidiaReading(notes=tuple(_why_no_driver(told, source)) if told else ())
 
 
 def has_card(source: Source) -> bool:
@@ -50,100 +46,97 @@ def has_card(source: Source) -> bool:
     return "nvidia" in display_vendors(source) or bool(source.glob("dev/nvidia[0-9]*"))
 
 
-def _why_no_driver(nvml: ModuleType, error: Exception, source: Source) -> Iterator[str]:
-    if isinstance(error, nvml.NVMLError_LibRmVersionMismatch):
-        yield (
-            "The NVIDIA driver in the kernel and its library are of different versions, as after an update:"
-            " restart the machine, and its GPUs can be read."
-        )
-    elif isinstance(error, nvml.NVMLError_LibraryNotFound | nvml.NVMLError_DriverNotLoaded):
-        if has_card(source):
+def _jetson(source: Source, memory: HostMemory) -> Gpu | None:
+    """The GPU of a board whose system has no NVML (JetPack 6 and before); by the board's name."""
+    name = (source.text(BOARD) or "").strip("\0 \n")
+    if "Jetson" not in name:
+        return None
+    return Gpu(
+        index=0,
+        name=name,
+        vendor="nvidia",
+        vram_bytes=memory.total_bytes,
+        free_bytes=memory.available_bytes,
+        memory="unified",
+    )
+
+
+def _why_no_driver(told: Told, source: Source) -> Iterator[str]:
+    error = told["error"]
+    match told["kind"]:
+        case "no module":
+            yield f"NVIDIA GPUs were not looked for: pynvml is broken ({error})."
+        case "mismatch":
             yield (
-                f"An NVIDIA card is there, but its driver is not ({error}): install or load the driver;"
-                " in a container, start it with --gpus all."
+                "The NVIDIA driver in the kernel and its library are of different versions, as after an"
+                " update: restart the machine, and its GPUs can be read."
             )
-    else:
-        yield f"The NVIDIA driver does not answer ({error}): nvidia-smi may tell more."
+        case "no driver":
+            if has_card(source):
+                yield (
+                    f"An NVIDIA card is there, but its driver is not ({error}): install or load the driver;"
+                    " in a container, start it with --gpus all."
+                )
+            elif source.glob("dev/dxg"):
+                yield (
+                    f"WSL offers a GPU, but NVIDIA's driver is not seen ({error}): if the card is NVIDIA's,"
+                    " install its current driver in Windows, and none in Linux."
+                )
+        case "no list":
+            yield f"The NVIDIA driver does not list its GPUs ({error})."
+        case _:
+            yield f"The NVIDIA driver does not answer ({error}): nvidia-smi may tell more."
 
 
-def _read_cards(nvml: ModuleType, memory: HostMemory) -> NvidiaReading:
-    driver = _optional(nvml, nvml.nvmlSystemGetDriverVersion)
+def _read_cards(told: Told, memory: HostMemory) -> NvidiaReading:
     gpus: list[Gpu] = []
     notes: list[str] = []
     links: list[str | None] = []
-    for index in range(nvml.nvmlDeviceGetCount()):
+    for index, card in enumerate(told["cards"]):
         name = f"GPU {index} (as nvidia-smi counts)"
-        try:
-            handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            card = list(_devices(nvml, handle, memory))
-        except (nvml.NVMLError, ValueError) as error:  # ValueError: an answer that makes no sense
-            reason = str(error).partition("\n")[0]
-            notes.append(f"{name} could not be read and is left out: {reason}.")
+        if "error" in card:
+            notes.append(f"{name} could not be read and is left out: {card['error']}.")
             continue
-        links.append(_link(nvml, handle))
-        if not card:
+        links.append(card["link"])
+        devices = [card] if card["slices"] is None else card["slices"]
+        if not devices:
             notes.append(f"{name} is in MIG mode without a slice: make one, or turn MIG off.")
-        start = len(gpus)
-        gpus += [gpu.model_copy(update={"index": start + i, "driver": driver}) for i, gpu in enumerate(card)]
+        for device in devices:
+            gpu = _gpu(device, memory).model_copy(
+                update={
+                    "index": len(gpus),
+                    "driver": told["driver"],
+                    "compute_capability": card["capability"],
+                    "mig": card["slices"] is not None,
+                }
+            )
+            gpus.append(gpu)
     if sum(gpu.mig for gpu in gpus) > 1:
         notes.append("A CUDA program sees one MIG slice at a time: they do not add up.")
     return NvidiaReading(gpus=tuple(gpus), interconnect=_slowest(links, gpus), notes=tuple(notes))
 
 
-def _devices(nvml: ModuleType, handle: Any, memory: HostMemory) -> Iterator[Gpu]:
-    """What can be used of a card: the card, or its MIG slices."""
-    capability = _capability(nvml, handle)
-    mode = _optional(nvml, nvml.nvmlDeviceGetMigMode, handle)
-    if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
-        yield _card(nvml, handle, memory).model_copy(update={"compute_capability": capability})
-        return
-    for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
-        piece = _optional(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index)
-        if piece is not None:
-            info = nvml.nvmlDeviceGetMemoryInfo(piece)
-            gpu = _gpu(nvml, piece, info.total, info.free)
-            yield gpu.model_copy(update={"compute_capability": capability, "mig": True})
-
-
-def _card(nvml: ModuleType, handle: Any, memory: HostMemory) -> Gpu:
-    try:
-        info = nvml.nvmlDeviceGetMemoryInfo(handle)
-    except nvml.NVMLError_NotSupported:
-        info = None
-    if info is None or info.total == 0:
-        # GB10 and Jetson have no memory of their own, and their driver says so in one of these ways.
-        gpu = _gpu(nvml, handle, memory.total_bytes, memory.available_bytes)
-        return gpu.model_copy(update={"memory": "unified"})
-    return _gpu(nvml, handle, info.total, info.free)
-
-
-def _gpu(nvml: ModuleType, handle: Any, vram_bytes: int, free_bytes: int | None) -> Gpu:
+def _gpu(told: Told, memory: HostMemory) -> Gpu:
+    # GB10 and Jetson have no memory of their own.
+    own = bool(told["total"])
     return Gpu(
-        index=0,  # numbered when all are read
-        name=nvml.nvmlDeviceGetName(handle),
+        index=0,
+        name=told["name"],
         vendor="nvidia",
-        vram_bytes=vram_bytes,
-        free_bytes=free_bytes,
+        vram_bytes=told["total"] if own else memory.total_bytes,
+        free_bytes=told["free"] if own else memory.available_bytes,
+        memory="discrete" if own else "unified",
+        users=tuple(_users(told["users"])),
     )
 
 
-def _capability(nvml: ModuleType, handle: Any) -> str | None:
-    capability = _optional(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle)
-    return None if capability is None else f"{capability[0]}.{capability[1]}"
-
-
-def _link(nvml: ModuleType, handle: Any) -> str | None:
-    """The card's link to others: NVLink where one is up, else the PCIe that card and slot can do."""
-    for number in range(nvml.NVML_NVLINK_MAX_LINKS):
-        state = _optional(nvml, nvml.nvmlDeviceGetNvLinkState, handle, number)
-        if state is None:  # no more links, or none at all
-            break
-        if state == nvml.NVML_FEATURE_ENABLED:
-            return "nvlink"
-    # The current generation drops when a card idles, the maximum does not.
-    generation = _optional(nvml, nvml.nvmlDeviceGetMaxPcieLinkGeneration, handle)
-    width = _optional(nvml, nvml.nvmlDeviceGetMaxPcieLinkWidth, handle)
-    return f"pcie {generation}.0 x{width}" if generation and width else None
+def _users(told: Sequence[Told]) -> Iterator[GpuUser]:
+    """The programs, the largest first; several of one name as one."""
+    sums: dict[str | None, int] = {}
+    for user in told:
+        sums[user["name"]] = sums.get(user["name"], 0) + user["bytes"]
+    for name, size in sorted(sums.items(), key=lambda item: -item[1]):
+        yield GpuUser(name=name, bytes=size)
 
 
 def _slowest(links: list[str | None], gpus: list[Gpu]) -> str | None:
@@ -159,11 +152,3 @@ def _link_rank(link: str) -> float:
         return float("inf")
     _, generation, width = link.split()
     return float(2 ** float(generation) * int(width.removeprefix("x")))
-
-
-def _optional(nvml: ModuleType, call: Callable[..., T], *args: Any) -> T | None:
-    """A detail that some cards and drivers do not tell."""
-    try:
-        return call(*args)
-    except nvml.NVMLError:
-        return None

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from advisor.hardware import Runtime
+from advisor.probes.deadline import Started
+from advisor.probes.source import Source
 from advisor.value import Value
 
 VERSION_LIMIT_S: Final = 2.0
 """Longest wait for a program to print its version: with all else, detection stays under three seconds."""
+RUNTIMES_LIMIT_S: Final = 2.5
+"""Longest wait for all of them together, which run side by side."""
 ENDPOINT_LIMIT_S: Final = 0.2
 """Longest wait for a server on this machine: it answers in a millisecond or is not there."""
 
@@ -38,18 +43,30 @@ PROGRAMS: Final = (
 )
 
 
-def find_runtimes() -> tuple[Runtime, ...]:
+def find_runtimes(source: Source) -> tuple[Runtime, ...]:
     """The runtimes on the search path, by name alone: nothing is started."""
-    return tuple(Runtime(name=program.name) for program in PROGRAMS if shutil.which(program.name))
+    return tuple(Runtime(name=name) for name in source.ask("programs", _on_path) or ())
 
 
-def read_runtimes() -> tuple[Runtime, ...]:
+def _on_path() -> list[str]:
+    return [program.name for program in PROGRAMS if shutil.which(program.name)]
+
+
+def read_runtimes(source: Source) -> tuple[Runtime, ...]:
     """The runtimes with version and endpoint: starts each for its version, asks this machine's ports."""
-    from concurrent.futures import ThreadPoolExecutor
+    return tuple(Runtime.model_validate(told) for told in source.ask("runtimes", _read_all) or ())
 
-    with ThreadPoolExecutor(len(PROGRAMS)) as pool:
-        found = list(pool.map(read_runtime, PROGRAMS))
-    return tuple(runtime for runtime in found if runtime is not None)
+
+def _read_all() -> list[dict[str, str | None]]:
+    started = [Started(partial(read_runtime, program), RUNTIMES_LIMIT_S) for program in PROGRAMS]
+    return [runtime.model_dump() for runtime in map(_found, started) if runtime is not None]
+
+
+def _found(started: Started[Runtime | None]) -> Runtime | None:
+    try:
+        return started.result()
+    except TimeoutError:
+        return None
 
 
 def read_runtime(program: Program) -> Runtime | None:

@@ -82,7 +82,7 @@ def load_catalog(folder: Path = CATALOG_DIR) -> Catalog:
         ) from error
     except ValidationError as error:
         raise CatalogError(
-            f"{path} is broken: {_first_problem(error)}; compile it anew with `python -m advisor.catalog`"
+            f"{path} is broken: {first_problem(error)}; compile it anew with `python -m advisor.catalog`"
         ) from error
 
 
@@ -97,12 +97,12 @@ def compile_catalog(folder: Path = CATALOG_DIR) -> Catalog:
     _check_names(places)
     for path, read in places.items():
         for model in read:
-            _check_model(path, model)
+            check_model(path, model)
     return Catalog(
         date=max((model.checked for model in models), default=date.min),
         models=tuple(models),
-        weights={model.id: _weights(model) for model in models if _ggufs(model)},
-        compute={model.id: _compute(model) for model in models if _ggufs(model)},
+        weights={model.id: weights_of_model(model) for model in models if _ggufs(model)},
+        compute={model.id: buffers_of_model(model) for model in models if _ggufs(model)},
         quality=_read_quality(folder / "quality.yaml"),
     )
 
@@ -136,12 +136,14 @@ def _ggufs(model: Model) -> list[Artifact]:
     return [artifact for artifact in model.artifacts if artifact.format == "gguf"]
 
 
-def _weights(model: Model) -> dict[str, Weights]:
+def weights_of_model(model: Model) -> dict[str, Weights]:
+    """By GGUF quantization on offer; raises `ConfigError` for one without rules."""
     quantizations = sorted({artifact.quantization for artifact in _ggufs(model)})
     return {q: weights_by_rule(model.architecture, q) for q in quantizations}
 
 
-def _compute(model: Model) -> dict[str, tuple[int, ...]]:
+def buffers_of_model(model: Model) -> dict[str, tuple[int, ...]]:
+    """The compute buffers under the settings that no requirement changes."""
     return usual_buffers(model.architecture, settings_for(model, Requirements()))
 
 
@@ -155,7 +157,7 @@ def _read_models(path: Path) -> list[Model]:
         try:
             model = Model.model_validate(data)
         except ValidationError as error:
-            raise CatalogError(f"{path}: {name}: {_first_problem(error)}; correct the field") from error
+            raise CatalogError(f"{path}: {name}: {first_problem(error)}; correct the field") from error
         if models and model.id <= models[-1].id:
             raise CatalogError(f"{path}: {model.id}: id: stands behind {models[-1].id}; sort the file by id")
         models.append(model)
@@ -166,7 +168,7 @@ def _read_quality(path: Path) -> QualityData:
     try:
         return QualityData.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise CatalogError(f"{path}: {_first_problem(error)}; correct the field") from error
+        raise CatalogError(f"{path}: {first_problem(error)}; correct the field") from error
 
 
 def _check_names(places: Mapping[Path, Iterable[Model]]) -> None:
@@ -192,7 +194,8 @@ def _check_names(places: Mapping[Path, Iterable[Model]]) -> None:
                 )
 
 
-def _check_model(path: Path, model: Model) -> None:
+def check_model(path: Path, model: Model) -> None:
+    """Raises `CatalogError` for an entry that contradicts itself."""
     problem = next(_problems(model), None)
     if problem:
         raise CatalogError(f"{path}: {model.id}: {problem}")
@@ -213,7 +216,7 @@ def _problems(model: Model) -> Iterator[str]:
     if len(set(quantizations)) < len(quantizations):
         yield "artifacts: a GGUF quantization is offered twice; keep the better packager's"
     try:
-        _weights(model)
+        weights_of_model(model)
         counted = _count_parameters(model)
     except ConfigError as error:
         yield f"architecture: {error}; correct the field, or leave the model out"
@@ -228,7 +231,7 @@ def _count_parameters(model: Model) -> int:
     return sum(prod(row.shape) for row in tensors(model.architecture))
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, as "field: reason"."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "document"

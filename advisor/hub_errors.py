@@ -6,8 +6,12 @@ import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from advisor.errors import AdvisorError, DownloadError
+
+_TOO_MANY_REQUESTS: Final = 429
+_REFUSALS: Final = (401, 403, 404)
 
 
 @contextmanager
@@ -90,3 +94,29 @@ def _endpoint() -> str:
     from huggingface_hub import constants
 
     return constants.ENDPOINT
+
+
+def is_missing(error: DownloadError) -> bool:
+    """Whether the hub knows no repository of that name, or shows none to us."""
+    names = " ".join(type(link).__name__ for link in _chain(error))
+    return "RepositoryNotFound" in names and "GatedRepo" not in names
+
+
+def is_gated(error: DownloadError) -> bool:
+    """Whether an acceptance and a token would open the repository."""
+    return any("GatedRepo" in type(link).__name__ for link in _chain(error))
+
+
+def is_refusal(error: DownloadError) -> bool:
+    """Whether the hub answered, and another repository may well be had."""
+    return any(_status(link) in _REFUSALS for link in _chain(error))
+
+
+def retry_after_s(error: DownloadError) -> int | None:
+    """The seconds after which the hub wants to be asked again; None where it does not say."""
+    for link in _chain(error):
+        if _status(link) == _TOO_MANY_REQUESTS:
+            headers = getattr(getattr(link, "response", None), "headers", {})
+            seconds = str(headers.get("Retry-After", "")).strip()
+            return int(seconds) if seconds.isdecimal() else None
+    return None

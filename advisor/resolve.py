@@ -160,7 +160,7 @@ def subject_of_config(
     """A model by its config.json, and the sizes of its safetensors where they are known."""
     arch = architecture_of(config)
     rows = [(row.name, row.shape) for row in tensors(arch)]
-    n_params, active = _count_parameters(rows, arch)
+    n_params, active = count_parameters(rows, arch)
     checkpoint = _checkpoint(arch, tensors_header, config) if tensors_header else None
     return Subject(
         name=name,
@@ -245,7 +245,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     return parse_config(str(path), read_config(LocalFolder(path.parent), path.name))
 
 
-def _count_parameters(rows: Iterable[tuple[str, tuple[int, ...]]], arch: Architecture) -> tuple[int, int]:
+def count_parameters(rows: Iterable[tuple[str, tuple[int, ...]]], arch: Architecture) -> tuple[int, int]:
     """Parameters in all, and those a token passes through, of (tensor name, shape) rows."""
     total = active = 0
     for name, shape in rows:
@@ -278,7 +278,7 @@ def _of_gguf(file: str, header: GgufHeader, label: str | None = None) -> Subject
             )
         return weights
 
-    n_params, active = _count_parameters(((row.name, row.shape) for row in header.tensors), arch)
+    n_params, active = count_parameters(((row.name, row.shape) for row in header.tensors), arch)
     return Subject(
         name=file.removesuffix(".gguf"),
         architecture=arch,

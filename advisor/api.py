@@ -12,7 +12,7 @@ from advisor.catalog import Catalog, load_catalog
 from advisor.errors import ConfigError
 from advisor.estimation import Estimate, Workload, depth_within, estimate_on, prompt_within
 from advisor.hardware import Machine
-from advisor.hardware_catalog import load_hardware, resolve_hardware
+from advisor.machines import detect, machine_of
 from advisor.model import ModelKind
 from advisor.plan import Recommendation
 from advisor.proof import Proof
@@ -26,26 +26,6 @@ from advisor.weights import Weights
 _log = logging.getLogger("advisor")
 
 __all__ = ["detect", "estimate", "load_catalog", "machine_of", "recommend", "workload_of"]
-
-
-def detect() -> Machine:
-    """Read the machine: GPUs, memory, processor; its memory bandwidth is measured once and kept.
-
-    What cannot be read becomes a note; nothing is made up.
-    """
-    from advisor import probes
-
-    return probes.detect(gpus=load_hardware().gpus)
-
-
-def machine_of(spec: str | None) -> Machine:
-    """The machine of a `--hardware` SPEC; None is this one.
-
-    Raises `HardwareError` for a spec that cannot be understood.
-    """
-    machine = detect() if spec is None else resolve_hardware(spec, load_hardware())
-    _log.info("machine: %s", machine.model_dump_json())
-    return machine
 
 
 def estimate(

@@ -61,7 +61,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run the command on a given machine, with a given set of runtimes."""
 
     def run_on(machine: Machine, *arguments: str) -> Result:
-        monkeypatch.setitem(sys.modules, "advisor.api", SimpleNamespace(detect=lambda: machine))
+        monkeypatch.setitem(sys.modules, "advisor.machines", SimpleNamespace(detect=lambda: machine))
         found = (
             Runtime(name="ollama", version="0.12.3", endpoint="http://127.0.0.1:11434"),
             Runtime(name="vllm"),

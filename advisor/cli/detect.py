@@ -32,7 +32,7 @@ def command(as_json: bool, output: Path | None, force: bool, measure: bool) -> N
     under a second, and keeps it.
     """
     from advisor import bandwidth
-    from advisor.api import detect
+    from advisor.machines import detect
     from advisor.output import write_whole
     from advisor.probes import with_runtime_versions
 
@@ -52,7 +52,7 @@ def command(as_json: bool, output: Path | None, force: bool, measure: bool) -> N
 def _show(machine: Machine) -> None:
     from rich.markup import escape
 
-    from advisor.cli.show import console
+    from advisor.cli.terminal import console
 
     out = console()
     for title, text in host_rows(machine.host):

@@ -97,7 +97,7 @@ def _of_plan(spec: str) -> Report:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Say on a terminal what takes its time; nothing of it stays there."""
-    from advisor.cli.show import console
+    from advisor.cli.terminal import console
 
     with console(to_stderr=True).status("") as status:
         yield lambda message: status.update(f"{message} …")
@@ -113,7 +113,7 @@ def _show(report: Report, *, as_json: bool, hint: bool) -> None:
 def _print(report: Report, *, hint: bool) -> None:
     from rich.markup import escape
 
-    from advisor.cli.show import console
+    from advisor.cli.terminal import console
 
     out = console()
     out.print(f"[bold]{escape(report.machine.title)}[/] ({escape(report.machine.host.os)})")

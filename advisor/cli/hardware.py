@@ -92,7 +92,7 @@ def _rows_of(machine: Machine, catalog: HardwareCatalog) -> HardwareCatalog:
 def _list(catalog: HardwareCatalog, text: str | None, *, in_full: bool) -> None:
     """Presets in tables by kind; the many GPUs and processors as ids, or in full with their figures."""
     from advisor.cli import show_hardware
-    from advisor.cli.show import console
+    from advisor.cli.terminal import console
 
     out = console()
     if not (catalog.presets or catalog.gpus or catalog.cpus):
@@ -113,7 +113,7 @@ def _show(machine: Machine, used: HardwareCatalog, preset: Preset | None) -> Non
     from rich.markup import escape
 
     from advisor.cli import show_hardware
-    from advisor.cli.show import console
+    from advisor.cli.terminal import console
 
     out = console()
     out.print(f"[bold]{escape(preset.title if preset else machine.title)}[/]")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeculativeSpeed, SpeedEstimate
 from advisor.backends.llama_cpp import layer_args
+from advisor.cli.terminal import console
 from advisor.errors import UnknownModelError
 from advisor.model import ModelKind
 from advisor.units import GIB, format_bytes, gib_down, gib_up
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 BAR_WIDTH: Final = 20
 NAME_WIDTH: Final = 8
 """Columns that a device's name keeps in the narrowest terminal: "GeForce", one word a line."""
-PIPE_WIDTH: Final = 160
-"""Columns without a terminal: the widest table with the longest names."""
 _COLUMNS: Final = {
     "weights": ("weights_bytes",),
     "cache": ("kv_cache_bytes", "recurrent_bytes"),
@@ -36,15 +34,6 @@ _COLUMNS: Final = {
     "margin": ("margin_bytes",),
 }
 """Parts of a total by the column they are shown in; --json has each."""
-
-
-def console(*, to_stderr: bool = False) -> Console:
-    """A console that never breaks words in a pipe: without a terminal, lines are as long as they are."""
-    from rich.console import Console
-
-    stream = sys.stderr if to_stderr else sys.stdout
-    width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, width=width, soft_wrap=not stream.isatty(), highlight=False, emoji=False)
 
 
 def memory_bar(used: int, capacity: int | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from advisor.cli.show import console
+from advisor.cli.terminal import console
 from advisor.units import format_bytes
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import click
 
-from advisor.api import detect, workload_of
+from advisor.api import workload_of
 from advisor.assessment import ArtifactChoice, Candidate
 from advisor.catalog import load_catalog
 from advisor.cli import options
 from advisor.errors import ConfigError, DownloadError, GgufError, SmokeTestError
 from advisor.estimation import estimate_on
 from advisor.hardware import Machine
+from advisor.machines import detect
 from advisor.measurements import ALL_LAYERS, Expected, Library, Needs, SmokeResult, Trial
 from advisor.model import ModelKind
 from advisor.plans import chosen, read_plan
@@ -214,7 +215,7 @@ def _fetch(artifact: ArtifactChoice, *, yes: bool, offline: bool) -> Path:
         click.confirm(question, default=True, abort=True, err=True)
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from advisor.cli.show import console
+    from advisor.cli.terminal import console
 
     columns = (TextColumn("Downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console(to_stderr=True), transient=True) as shown:

@@ -166,6 +166,8 @@ class HostMemory(Value):
     """What could be allocated now without swapping; None on a simulated machine."""
     limit_bytes: int | None = None
     """The container's (cgroup's) limit where one is set."""
+    gpu_only_bytes: int = 0
+    """Of what is available, the part that the firmware keeps for an integrated GPU: no other may use it."""
     bandwidth_bytes_per_s: int | None = None
     """Measured here, or from the hardware catalog; None when neither is known."""
 

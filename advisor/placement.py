@@ -105,8 +105,11 @@ def gpu_overhead(gpu: Gpu) -> int:
 
 
 def host_capacity(machine: Machine, used_by_gpus: int) -> int:
-    """RAM left to the host's part; in a unified pool the GPU's part is taken from the same RAM."""
-    return max(0, machine.host_capacity_bytes - used_by_gpus)
+    """RAM left to the host's part; in a unified pool the GPU's part is taken from the same RAM.
+
+    What the firmware keeps for the GPU alone is no room for the host, whether the GPU uses it or not.
+    """
+    return max(0, machine.host_capacity_bytes - max(used_by_gpus, machine.host.memory.gpu_only_bytes))
 
 
 def fits(footprint: Footprint, split: Split, machine: Machine) -> bool:

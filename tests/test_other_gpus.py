@@ -17,6 +17,7 @@ from recorded_trees import lay_out, linux
 from advisor import bandwidth, probes
 from advisor.hardware import Cpu, Gpu, Host, HostMemory, Machine
 from advisor.hardware_catalog import load_hardware
+from advisor.placement import host_capacity
 from advisor.probes import apple, host
 from advisor.units import GB, GIB, MIB
 
@@ -60,6 +61,13 @@ def test_one_pool_is_counted_once(detected: Path) -> None:
     assert gpu.capacity_bytes == int(83.5 * GIB)
     (note,) = machine.notes
     assert "4.00 GiB of it is set aside" in note
+
+
+def test_the_host_cannot_use_what_is_kept_for_the_gpu(detected: Path) -> None:
+    """3.5 of 4 GiB are free: without a model on the GPU, the host has that much less."""
+    machine = detect("strix-halo", detected)
+    assert host_capacity(machine, used_by_gpus=0) == 100 * GIB
+    assert host_capacity(machine, used_by_gpus=10 * GIB) == int(93.5 * GIB)
 
 
 def test_an_integrated_gpu_beside_another_makers_card_is_left_out(

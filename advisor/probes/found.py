@@ -47,6 +47,7 @@ def with_carve_out(memory: HostMemory, found: FoundGpu) -> HostMemory:
         update={
             "total_bytes": memory.total_bytes + found.carve_out_bytes,
             "available_bytes": None if available is None else available + found.carve_out_free_bytes,
+            "gpu_only_bytes": found.carve_out_free_bytes,
         }
     )
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from math import exp, log, sqrt
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, NamedTuple, get_args
 
 from speed_rows import Row, rows
@@ -401,25 +402,41 @@ def _percentile(ratios: Sequence[tuple[float, float]], share: float) -> float:
     return max(ratios)[0]
 
 
-def fit_bands(found: Sequence[Row], constants: Constants) -> Constants:
+Held = Sequence[tuple[Row, float, float | None]]
+"""Runs with their decode and prefill ratio, as `held_out` has them."""
+
+
+def fit_bands(held: Held, constants: Constants) -> Constants:
     """The bands that the fit leaves on devices held back from it."""
-    ratios = [(row, decode) for row, decode, _ in held_out(found, constants)]
     bands = dict(constants.bands)
     for name in bands:
-        own = [(row, ratio) for row, ratio in ratios if row.work.band_name() == name]
+        own = [(row, ratio) for row, ratio, _ in held if row.work.band_name() == name]
         if own:
             shares = weights([row for row, _ in own])
             low, high = band([(ratio, share) for (_, ratio), share in zip(own, shares, strict=True)])
             bands[name] = Band(low, high, len(own), len({row.device for row, _ in own}))
-    fastest = max(load.bandwidth_bytes_per_s or 0 for row in found for load in row.work.gpus)
+    fastest = max(load.bandwidth_bytes_per_s or 0 for row, _, _ in held for load in row.work.gpus)
     return constants._replace(bands=bands, measured_bandwidth=fastest)
 
 
-def source(constants: Constants, found: Sequence[Row], date: str) -> str:
+def errors(held: Held) -> Iterator[tuple[str, float, float]]:
+    """Median errors of decoding and of prompts, by constants' rows; 0 where there are no runs."""
+    for key in sorted({key_of(row) for row, _, _ in held}):
+        own = [(decode, prefill) for row, decode, prefill in held if key_of(row) == key]
+        decode = median(abs(1 / ratio - 1) for ratio, _ in own)
+        prompts = [abs(1 / ratio - 1) for _, ratio in own if ratio]
+        yield key, decode, median(prompts) if prompts else 0.0
+
+
+def source(constants: Constants, held: Held, date: str) -> str:
     """The text of advisor/speed/fitted.py."""
-    counts = Counter(key_of(row) for row in found)
+    counts = Counter(key_of(row) for row, _, _ in held)
+    off = {key: f"{decode:.0%} off, prompts {prefill:.0%}" for key, decode, prefill in errors(held)}
     lines = [
-        f'"""What tests/benchmarks/fit_speed.py found on {date} in {len(found)} runs: its file."""',
+        f'"""What tests/benchmarks/fit_speed.py found on {date} in {len(held)} runs: its file.',
+        "",
+        "How far off decoding and prompts are is the median of devices held back from the fit.",
+        '"""',
         "",
         "from __future__ import annotations",
         "",
@@ -435,7 +452,7 @@ def source(constants: Constants, found: Sequence[Row], date: str) -> str:
         step_s = rates.step_s if rates.step_s > 2 * LEAST else 0.0
         prefill = None if rates.prefill is None else round(rates.prefill, 3)
         fields = f"{rates.weights:.3f}, {_number(rates.cache)}, {_number(rates.layer_s)}, {_number(step_s)}"
-        lines.append(f'        "{key}": Rates({fields}, {prefill}),  # runs: {counts[key]}')
+        lines.append(f'        "{key}": Rates({fields}, {prefill}),  # {_told(counts[key], off.get(key))}')
     lines += ["    },", "    kernels={"]
     lines += [f'        "{name}": {value:.3f},' for name, value in constants.kernels.items()]
     lines += ["    },", "    cores={"]
@@ -464,6 +481,10 @@ def source(constants: Constants, found: Sequence[Row], date: str) -> str:
     return "\n".join([*lines, "    },", f"    measured_bandwidth={constants.measured_bandwidth:_},", ")", ""])
 
 
+def _told(n_runs: int, off: str | None) -> str:
+    return f"{n_runs} runs: {off}" if off else "no runs"
+
+
 def _number(value: float | None) -> str:
     return "None" if value is None else "0.0" if not value else f"{value:.2e}".replace("e+", "e")
 
@@ -477,7 +498,9 @@ def main() -> None:
     options = parser.parse_args()
     found, _ = rows(options.truth)
     used = fitted_rows(found)
-    text = source(fit_bands(used, fit_sockets(found, fit(used))), used, options.date)
+    constants = fit_sockets(found, fit(used))
+    held = held_out(used, constants)
+    text = source(fit_bands(held, constants), held, options.date)
     if options.write:
         (Path(advisor.speed.__file__).parent / "fitted.py").write_text(text, encoding="utf-8")
     else:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
-from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory
+from advisor.alternatives import choose_alternatives, trade_off
+from advisor.assessment import ArtifactChoice, Candidate
 from advisor.backends import BACKENDS
 from advisor.backends.devices import less, without
 from advisor.candidates import DOES_NOT_FIT, Option, Turned, lifts, options
@@ -19,17 +20,11 @@ from advisor.model import Model, ModelKind
 from advisor.plan import Companions, Recommendation, Rejection
 from advisor.projectors import image_compute_bytes, max_image_tokens, projector_bytes
 from advisor.proof import Proof
-from advisor.quality import QualityData, fidelity
-from advisor.ranking import (
-    FLOOR_TOKENS_PER_S,
-    Ranked,
-    felt_rate,
-    rank,
-    rank_model,
-    target_tokens_per_s,
-)
-from advisor.serving.plan import Served
-from advisor.units import GIB, format_bytes, format_count, gib_down, gib_up
+from advisor.quality import QualityData
+from advisor.ranking import Ranked, least_bits, rank, rank_model
+from advisor.reasons import nearest_miss, outranked, reasons
+from advisor.sensitivity import Weighed, sensitivity
+from advisor.units import GIB, format_bytes
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements, UseCase
 from advisor.weights import Weights
 
@@ -60,21 +55,22 @@ class Shelf:
         return [model for model in self.models if model.kind is kind]
 
 
-FEW_AT_ONCE: Final = 4
-"""Requests that llama-server serves at once by its own default; for more, vLLM's batching pays."""
+MANY_GPUS: Final = 4
+"""A machine with so many GPUs is a server: llama.cpp runs its layers one GPU after the other, an engine that
+divides every layer runs them together."""
 BATCHING_NOTE: Final = (
-    f"for more than {FEW_AT_ONCE} requests at once vLLM is taken, which batches them as they come "
-    "(--backend llama.cpp runs GGUF files instead)"
+    f"for several requests at once, and from {MANY_GPUS} GPUs on, vLLM is taken, which batches requests as "
+    "they come and runs all GPUs together (--backend llama.cpp runs GGUF files instead)"
 )
 
 
 def wants_batching(requirements: Requirements, machine: Machine) -> bool:
-    """Whether so many are served at once, and on such GPUs, that vLLM is tried first."""
-    at_once = max(requirements.users, requirements.n_seqs)
-    if requirements.backend is not None or requirements.kind is not ModelKind.CHAT or at_once <= FEW_AT_ONCE:
+    """Whether so many are served at once, or on so many GPUs, that vLLM is tried first."""
+    if requirements.backend is not None or requirements.kind is not ModelKind.CHAT:
         return False
     able = all(gpu.vendor in ("nvidia", "amd") and not gpu.unified for gpu in machine.gpus)
-    return bool(machine.gpus) and able and machine.host.os.lower() == "linux"
+    many = requirements.n_at_once > 1 or len(machine.gpus) >= MANY_GPUS
+    return bool(machine.gpus) and able and many and machine.host.os.lower() == "linux"
 
 
 def unproven(option: Option) -> Proof:
@@ -98,45 +94,92 @@ def recommend_on(
         batched = requirements.model_copy(update={"backend": "vllm"})
         result = recommend_on(shelf, batched, machine, limit=limit, prove=prove)
         if result.choice is not None:
-            notes = (BATCHING_NOTE, *result.notes)
-            return result.model_copy(update={"requirements": requirements, "notes": notes})
+            told = {"requirements": requirements, "notes": (BATCHING_NOTE, *result.notes)}
+            return result.model_copy(update=told)
     backend: Backend = requirements.backend or "llama.cpp"
-    sees = requirements.use_case is UseCase.VISION
-    rejected: list[Rejection] = []
-    best_of_each: list[Ranked] = []
-    for model in shelf.of_kind(requirements.kind):
-        room = beside_projector(machine, projector_room(model)) if sees else machine
-        found = options(
-            model, shelf.weights.get(model.id, {}), requirements, room, shelf.compute.get(model.id, {})
-        )
-        if isinstance(found, Turned):
-            rejected.append(found.rejection(model, backend))
-            continue
-        row = rank_model(found, requirements, shelf.quality)
-        if why := BACKENDS[backend].refusal(candidate_of(row, requirements, machine, shelf), machine):
-            rejected.append(Turned(why, row.option.artifact.quantization).rejection(model, backend))
-        else:
-            best_of_each.append(row)
-    ranked, too_large, memory_notes = _proven(rank(best_of_each, requirements), prove)
+    floor_bits = least_bits(machine, requirements)
+    weighed, rejected = _weigh(shelf, requirements, machine, floor_bits)
+    ranked, too_large, memory_notes = _proven(rank([row.best for row in weighed]), prove)
     rejected += (_turned_by_plan(row, backend) for row in too_large)
-    chosen, alternatives, rest = ranked[:1], *_alternatives(ranked, limit)
-    rejected += (_outranked(row, ranked, backend) for row in rest)
-    picks = [candidate_of(row, requirements, machine, shelf) for row in (*chosen, *alternatives)]
+    alternatives, rest = choose_alternatives(ranked, limit)
+    rejected += (outranked(row, ranked, backend) for row in rest)
+    picks = [candidate_of(row, requirements, machine, shelf) for row in ranked[:1]]
+    for row in alternatives:
+        other = candidate_of(row, requirements, machine, shelf)
+        why = (trade_off(row, ranked[0]), *other.reasons)
+        picks.append(other.model_copy(update={"reasons": why}))
     choice = picks[0] if picks else None
-    companions = _companions(shelf, requirements, machine, choice)
+    notes = [*memory_notes, *_notes(requirements, ranked)]
+    if ranked:
+        fitting = [row for row in weighed if row.best not in too_large]
+        notes.append(sensitivity(fitting, ranked, requirements, shelf.quality, floor_bits))
+    else:
+        notes.append(nearest_miss(rejected, partial(_lifts, shelf, requirements, machine)))
     return Recommendation(
         machine=machine,
         requirements=requirements,
         choice=choice,
         alternatives=tuple(picks[1:]),
         rejected=tuple(sorted(rejected, key=lambda r: r.model)),
-        companions=companions,
-        notes=(
-            *memory_notes,
-            *_notes(requirements, ranked, rejected, partial(_lifts, shelf, requirements, room)),
-        ),
+        companions=_companions(shelf, requirements, machine, choice),
+        notes=tuple(notes),
         catalog_date=shelf.date,
     )
+
+
+class _Tried(NamedTuple):
+    """What became of the models of the right kind."""
+
+    weighed: list[Weighed]
+    rejected: list[Rejection]
+
+
+def _weigh(shelf: Shelf, needs: Requirements, machine: Machine, floor_bits: float) -> _Tried:
+    """Every model's best option; a superseded model is only tried where no successor of it is usable."""
+    backend: Backend = needs.backend or "llama.cpp"
+    models = {model.id: model for model in shelf.of_kind(needs.kind)}
+    tried = _Tried([], [])
+    usable: set[str] = set()
+    for model in sorted(models.values(), key=lambda model: len(successors(model, models))):
+        newer = next((name for name in successors(model, models) if name in usable), None)
+        if newer is not None:
+            tried.rejected.append(Turned(f"superseded by {newer}, which also fits").rejection(model, backend))
+            continue
+        row = _weigh_model(model, shelf, needs, machine, floor_bits)
+        if isinstance(row, Turned):
+            tried.rejected.append(row.rejection(model, backend))
+            continue
+        tried.weighed.append(row)
+        if not any(row.best.setbacks):
+            usable.add(model.id)
+    return tried
+
+
+def successors(model: Model, models: Mapping[str, Model]) -> list[str]:
+    """The ids of the models that replaced it, the next one first."""
+    chain: list[str] = []
+    name = model.superseded_by
+    while name is not None and name in models and name not in chain:
+        chain.append(name)
+        name = models[name].superseded_by
+    return chain
+
+
+def _weigh_model(
+    model: Model, shelf: Shelf, needs: Requirements, machine: Machine, floor_bits: float
+) -> Weighed | Turned:
+    """The model's options with the best of them, or why it has none."""
+    sees = needs.use_case is UseCase.VISION
+    room = beside_projector(machine, projector_room(model)) if sees else machine
+    compute = shelf.compute.get(model.id, {})
+    found = options(model, shelf.weights.get(model.id, {}), needs, room, compute)
+    if isinstance(found, Turned):
+        return found
+    best = rank_model(found, needs, shelf.quality, floor_bits)
+    backend: Backend = needs.backend or "llama.cpp"
+    if why := BACKENDS[backend].refusal(candidate_of(best, needs, machine, shelf), machine):
+        return Turned(why, best.option.artifact.quantization)
+    return Weighed(best, found)
 
 
 def _proven(
@@ -175,41 +218,6 @@ def beside_projector(machine: Machine, size: int) -> Machine:
     if machine.gpus:
         return less(machine, size if machine.unified else 0, [size])
     return less(machine, size, [])
-
-
-def _alternatives(ranked: Sequence[Ranked], limit: int) -> tuple[list[Ranked], list[Ranked]]:
-    """Up to `limit` runners-up, and the rest, both best first.
-
-    Shown are the next best of all, then the best of every family not shown yet, then the next best of any.
-    """
-    if not ranked or not limit:
-        return [], list(ranked[1:])
-    spread = list(ranked[1:2])
-    families = {row.option.model.family for row in ranked[:2]}
-    for row in ranked[2:]:
-        if row.option.model.family not in families and len(spread) < limit:
-            families.add(row.option.model.family)
-            spread.append(row)
-    remaining = [row for row in ranked[1:] if row not in spread]
-    spread += remaining[: limit - len(spread)]
-    shown = sorted(spread, key=ranked.index)
-    return shown, [row for row in ranked[1:] if row not in shown]
-
-
-def _outranked(row: Ranked, ranked: Sequence[Ranked], backend: str) -> Rejection:
-    """A model that would run, but is not among the best."""
-    speed = row.option.speed.decode_tokens_per_s
-    rank_number = ranked.index(row) + 1
-    superseded = row.option.model.superseded_by
-    if speed < FLOOR_TOKENS_PER_S:
-        why = f"runs at about {speed:.1f} tok/s, below the {FLOOR_TOKENS_PER_S:g} that are usable"
-    elif superseded in {other.option.model.id for other in ranked}:
-        why = f"superseded by {superseded}, which also fits"
-    else:
-        why = f"fits, but ranks {rank_number} of {len(ranked)} (score {row.score:.1f})"
-    return Rejection(
-        model=row.option.model.id, quantization=row.option.artifact.quantization, backend=backend, reason=why
-    )
 
 
 def _download_bytes(option: Option) -> int:
@@ -254,75 +262,9 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, shel
             format=artifact.format,
         ),
         command="",
-        reasons=tuple(_reasons(row, requirements, shelf)),
+        reasons=tuple(reasons(row, requirements, shelf.quality)),
     )
     return candidate.model_copy(update={"command": BACKENDS[backend].command(candidate)})
-
-
-def _reasons(row: Ranked, needs: Requirements, shelf: Shelf) -> Iterable[str]:
-    yield _quality_reason(row, needs)
-    yield _placement_reason(row.option)
-    yield _speed_reason(row.option, needs)
-    quantization = row.option.artifact.quantization
-    kept = fidelity(quantization, row.option.model.n_params, shelf.quality)
-    yield f"{quantization} keeps about {kept:.1%} of the unquantized quality"
-
-
-def _quality_reason(row: Ranked, needs: Requirements) -> str:
-    quality, model = row.quality, row.option.model
-    active = f", {format_count(model.n_params_active)} active" if model.n_params_active else ""
-    size = f"{format_count(model.n_params)} parameters{active}"
-    if quality.score is None:
-        return f"{size}; no published score for {needs.use_case.value} was found"
-    return f"{size}; {needs.use_case.value} score {quality.score:.0f}, {quality.evidence} ({quality.metric})"
-
-
-def _placement_reason(option: Option) -> str:
-    split, n_layers = option.split, option.footprint.n_layers
-    used = [device for device in option.memory.devices if device.kind == "gpu" and device.total_bytes]
-    if option.served is not None:
-        return _served_reason(option.served, used)
-    if not used:
-        return f"runs from RAM: {_room(option.memory.devices[-1])}"
-    needs = ", ".join(f"{_room(device)} on {device.name}" for device in used)
-    if split.n_cpu_moe:
-        return f"attention on the GPU, experts of {split.n_cpu_moe} of {n_layers} layers in RAM: {needs}"
-    if split.n_cpu_ffn:
-        return (
-            f"all but the feed-forward blocks of {split.n_cpu_ffn} layers on the GPU, those in RAM: {needs}"
-        )
-    if split.n_gpu_layers > n_layers:
-        return f"everything on the GPU: {needs}" if len(used) == 1 else f"everything on the GPUs: {needs}"
-    return f"{split.n_gpu_layers} of {n_layers + 1} layers on the GPU, the rest in RAM: {needs}"
-
-
-def _served_reason(served: Served, used: Sequence[DeviceMemory]) -> str:
-    """How the engine divides the model, and how many requests its pool holds."""
-    plan, pool = served.plan, served.pool
-    needs = ", ".join(f"{_room(device)} on {device.name}" for device in used)
-    division = "on one GPU"
-    if plan.n_ranks > 1:
-        division = f"over {plan.n_ranks} GPUs ({plan.tensor_parallel} × tensor, "
-        division += f"{plan.pipeline_parallel} × pipeline parallel)"
-    held = f"; the pool it reserves holds {pool.concurrency:.1f} requests of this length" if pool else ""
-    return f"{division}: {needs}{held}"
-
-
-def _room(device: DeviceMemory) -> str:
-    free = "unknown" if device.capacity_bytes is None else f"{gib_down(device.capacity_bytes)} GiB"
-    return f"{gib_up(device.total_bytes)} of {free}"
-
-
-def _speed_reason(option: Option, needs: Requirements) -> str:
-    speed, felt = option.speed, target_tokens_per_s(needs)
-    rate = felt_rate(option.model.kind, speed)
-    text = f"about {rate:,.0f} tok/s"
-    text += f" ({speed.low:.0f} to {speed.high:.0f})" if option.model.kind is ModelKind.CHAT else " read"
-    if rate < felt:
-        return (
-            f"{text}, slower than the {felt:.0f} that {needs.use_case.value} asks for, made up for by quality"
-        )
-    return f"{text}, beyond the {felt:.0f} that {needs.use_case.value} asks for"
 
 
 def _companions(
@@ -351,12 +293,7 @@ def _companion(
     return recommend_on(shelf, needs, machine, limit=0).choice
 
 
-def _notes(
-    needs: Requirements,
-    ranked: Sequence[Ranked],
-    rejected: Sequence[Rejection],
-    lifts: Callable[[Rejection], Sequence[str]],
-) -> Iterable[str]:
+def _notes(needs: Requirements, ranked: Sequence[Ranked]) -> Iterable[str]:
     n_ctx = ranked[0].option.settings.n_ctx if ranked else needs.n_ctx
     stated = " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
     yield f"{n_ctx:,} tokens of context per sequence{stated}"
@@ -365,16 +302,6 @@ def _notes(
     if ranked and needs.languages and not ranked[0].option.model.languages:
         asked = ", ".join(needs.languages)
         yield f"the maker of {ranked[0].option.model.id} gives no list of languages: try it in {asked} first"
-    if len(ranked) > 1 and ranked[0].score > 0:
-        lead = 1 - ranked[1].score / ranked[0].score
-        second = ranked[1].option.model.id
-        yield (
-            f"the runner-up {second} scores {lead:.1%} less; a pick this close is a matter of taste"
-            if (lead < CLOSE_CALL)
-            else f"the runner-up {second} scores {lead:.1%} less"
-        )
-    if not ranked:
-        yield nearest_miss(rejected, lifts)
 
 
 def _projector_note(model: Model) -> str:
@@ -387,23 +314,7 @@ def _projector_note(model: Model) -> str:
     )
 
 
-CLOSE_CALL: Final = 0.03
-"""Below this difference of scores the evidence does not separate two models."""
-
-
 def _lifts(shelf: Shelf, needs: Requirements, machine: Machine, miss: Rejection) -> Sequence[str]:
     """What would make a rejected model fit, each alone."""
     model = next(model for model in shelf.models if model.id == miss.model)
     return [change.text for change in lifts(model, shelf.weights.get(model.id, {}), needs, machine)]
-
-
-def nearest_miss(rejected: Sequence[Rejection], lifts: Callable[[Rejection], Sequence[str]]) -> str:
-    """What came closest, with figures, and what would make it fit."""
-    misses = [r for r in rejected if r.missing_bytes]
-    if not misses:
-        return "no model meets the requirements: relax the language, licence, speed or context asked for"
-    nearest = min(misses, key=lambda r: r.missing_bytes or 0)
-    missing = format_bytes(nearest.missing_bytes or 0, digits=1)
-    figures = nearest.reason.removeprefix(DOES_NOT_FIT)
-    cure = ", or ".join(lifts(nearest)) or "more memory: plan for a larger machine with --hardware"
-    return f"nothing fits. Nearest is {nearest.model}: {figures}, {missing} too little. It takes {cure}"

@@ -8,7 +8,7 @@ from functools import partial
 
 from advisor.advice import DEFAULT_LIMIT, Shelf, recommend_on, unproven
 from advisor.candidates import Option
-from advisor.catalog import Catalog, load_catalog
+from advisor.catalog import Catalog
 from advisor.errors import ConfigError
 from advisor.estimation import Estimate, Workload, depth_within, estimate_on, prompt_within
 from advisor.hardware import Machine
@@ -21,6 +21,7 @@ from advisor.serving.engines import ENGINES
 from advisor.serving.formats import default_format, engine_weights, formats_of
 from advisor.settings import Settings
 from advisor.usecase import Backend, Method, Requirements
+from advisor.user_catalog import load_catalog
 from advisor.weights import Weights
 
 _log = logging.getLogger("advisor")

@@ -10,7 +10,6 @@ from advisor.adapters import MAX_RANK, lora_rows, with_adapter
 from advisor.api import workload_of
 from advisor.attachments import Attachment, beside, in_process, on_one_device, own_process
 from advisor.candidates import EMBEDDER_N_CTX
-from advisor.catalog import load_catalog
 from advisor.errors import AdvisorError, ConfigError, UnknownModelError
 from advisor.estimation import Estimate, Workload, estimate_on
 from advisor.hardware import Machine
@@ -26,6 +25,7 @@ from advisor.projectors import (
 from advisor.resolve import Subject, resolve_model
 from advisor.settings import Settings
 from advisor.usecase import DEFAULT_N_CTX
+from advisor.user_catalog import load_catalog
 from advisor.value import Value
 
 VOCABULARY_DIFFERENCE: Final = 128

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from advisor.architecture import Architecture
-from advisor.graphs import Layout, compute_bytes, layout_code
+from advisor.graphs import Layout, compute_bytes, layout_code, spread_evenly
 from advisor.memory import Split, layout_of
 from advisor.settings import Settings
 
@@ -29,6 +29,8 @@ def usual_buffers(arch: Architecture, settings: Settings) -> dict[str, tuple[int
 def _layouts(arch: Architecture) -> Iterator[Layout]:
     everything = arch.n_layers + 1
     yield layout_of(arch, Split())
+    yield spread_evenly(arch, 2, pipeline=False)  # what a solver reckons with before it knows the layers
+    yield spread_evenly(arch, 3, pipeline=True)
     for n in range(1, everything + 1):
         yield layout_of(arch, Split(gpu_layers=(n,)))
         yield layout_of(arch, Split(gpu_layers=(everything - n, n)))

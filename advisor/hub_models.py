@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from advisor import kept_files
@@ -17,6 +17,7 @@ from advisor.errors import AdvisorError, DownloadError, UnknownModelError
 from advisor.folders import Folder
 from advisor.gguf import GgufHeader, read_header_in
 from advisor.gguf.files import first_part
+from advisor.model_files import model_files
 from advisor.quantization import DEFAULT_QUANTIZATION
 from advisor.safetensors import SafetensorsHeader, has_safetensors, read_safetensors
 from advisor.value import SCHEMA_VERSION, Value
@@ -31,10 +32,6 @@ MAX_LISTED: Final = 12
 """Files that a message names."""
 
 _NAME: Final = re.compile(r"([\w.-]+/[\w.-]+?)(?::([\w.-]+)|/([^\0]+\.gguf))?", re.ASCII)
-_LABEL: Final = re.compile(r"(?:^|[-._/])((?:UD-)?(?:I?Q|TQ)[1-8]_\w+|BF16|F16|F32|MXFP4\w*|NVFP4)$", re.I)
-"""What packagers call the quantization, at the end of the file's name."""
-_NO_MODELS: Final = ("mmproj", "imatrix")
-"""Other things that come as .gguf: projectors and importance matrices."""
 
 
 class HubName(NamedTuple):
@@ -73,23 +70,6 @@ def hub_name(text: str, quantization: str | None = None) -> HubName | None:
     if not match or ".." in text or text.startswith(".") or match[1].endswith((".gguf", ".json")):
         return None
     return HubName(match[1], match[2] or (None if match[3] else quantization), match[3])
-
-
-def model_files(names: Iterable[str]) -> dict[str, str | None]:
-    """The GGUF models among files, each with its quantization where its name tells; parts are one model."""
-    models: dict[str, str | None] = {}
-    for name in sorted(names):
-        path = PurePosixPath(name)
-        if path.suffix == ".gguf" and not any(word in path.name.lower() for word in _NO_MODELS):
-            models.setdefault(first_part(name), quantization_in(name))
-    return models
-
-
-def quantization_in(name: str) -> str | None:
-    """The quantization that a file's name ends with, in capitals."""
-    stem = first_part(name).removesuffix(".gguf")
-    match = _LABEL.search(re.sub(r"-00001-of-[0-9]{5}$", "", stem))
-    return match[1].upper() if match else None
 
 
 def fetch(name: HubName) -> HubModel:

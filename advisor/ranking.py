@@ -1,9 +1,11 @@
 """Which option an expert would defend: quality that survives quantization, against speed that is felt.
 
-The utility of an option is its model's quality, times what the quantization keeps of it, times how far its
-speed goes towards what the use case feels, less a little for guesses and for RAM that is nearly full. Speed
-beyond that target earns almost nothing, speed below it costs dearly, and the exponents say how dearly for
-"balanced", "best" and "fast".
+Setbacks come first: an option that is below reading speed, that has layers on the host though several users
+share GPUs, or that is coarser than the machine demands stands behind every option that is not. Among equals
+the utility decides: the model's quality, times what the quantization keeps of it, times how far its speed
+goes towards what the use case feels, less a little for guesses and for RAM that is nearly full. Speed beyond
+that target earns almost nothing, speed below it costs dearly, and `WEIGHINGS` says how dearly for "balanced",
+"best" and "fast". A model whose successor is usable is not weighed at all (`advisor.advice`).
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from typing import Final, NamedTuple
 
 from advisor.assessment import Quality, SpeedEstimate
 from advisor.candidates import Option
+from advisor.hardware import Machine
 from advisor.model import ModelKind
 from advisor.quality import QualityData, fidelity, quality_of
 from advisor.quantization import base_bits
+from advisor.units import GIB
 from advisor.usecase import Requirements, UseCase
 
 
@@ -27,15 +31,21 @@ class Weighing(NamedTuple):
     """Power of (speed / target) below the target: 0 ignores speed."""
     target_factor: float
     """Multiplies the use case's target speed."""
+    doubling_bonus: float
+    """Share of the utility that each doubling of the speed beyond the target adds, up to `MAX_DOUBLINGS`."""
+    fidelity_first: bool
+    """Between files of one model that lie whole on their devices the bonus does not count: memory that is
+    free is spent on fidelity."""
 
 
 WEIGHINGS: Final[Mapping[str, Weighing]] = {
-    "balanced": Weighing(slow_exponent=0.45, target_factor=1.0),
-    "best": Weighing(slow_exponent=0.10, target_factor=0.7),
-    "fast": Weighing(slow_exponent=0.80, target_factor=3.0),
+    "balanced": Weighing(slow_exponent=0.45, target_factor=1.0, doubling_bonus=0.02, fidelity_first=True),
+    "best": Weighing(slow_exponent=0.10, target_factor=0.7, doubling_bonus=0.0, fidelity_first=True),
+    "fast": Weighing(slow_exponent=0.80, target_factor=3.0, doubling_bonus=0.04, fidelity_first=False),
 }
-"""Set by hand so that the defended picks of tests/test_scenarios.py hold; the notes of a recommendation say
-by how much the runner-up's score differs."""
+"""Set by hand so that the properties of tests/test_scenarios.py hold; every recommendation says under which
+other row its pick changes.
+"""
 
 TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
     UseCase.CHAT: 10.0,
@@ -54,12 +64,8 @@ TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
 and wait for the whole of a chain of thought or a tool call before anything useful appears; an embedder
 or reranker is felt by what it reads: a page of text a second."""
 
-FAST_BONUS: Final = 0.02
-"""Share of the utility that each doubling of the speed beyond the target adds, for three doublings."""
 MAX_DOUBLINGS: Final = 3.0
-
-SUPERSEDED_FACTOR: Final = 0.93
-"""What a model keeps whose successor also fits: its scores come from older tests, which flatter it."""
+"""Eight times the target is more than anybody follows."""
 
 FLOOR_TOKENS_PER_S: Final = 5.0
 """Below reading speed: proposed only when nothing faster is good, or when quality alone was asked for."""
@@ -67,6 +73,12 @@ FLOOR_TOKENS_PER_S: Final = 5.0
 
 COARSE_BITS: Final = 4.0
 """Below so many bits a weight, models of every size lose much: proposed only when nothing finer is usable."""
+FINE_BITS: Final = 5.0
+"""The same floor on a card of `LARGE_CARD_BYTES`, which has room for more, unless speed was asked for."""
+LARGE_CARD_BYTES: Final = 70 * GIB
+"""What an 80 GB card reports at least, less its reserve."""
+CHECKPOINT_BITS: Final[Mapping[str, float]] = {"AWQ": 4.25, "GPTQ": 4.25, "W4A16": 4.25, "NVFP4": 4.5}
+"""Bits a weight of the engines' own 4-bit formats, scales included."""
 
 ESTIMATE_FACTOR: Final = 0.95
 """What a model keeps whose quality is a guess from size and date: evidence wins among near equals."""
@@ -83,15 +95,20 @@ class Ranked(NamedTuple):
     option: Option
     quality: Quality
     score: float
+    setbacks: tuple[bool, bool, bool] = (False, False, False)
+    """Below reading speed, partly on the host though several share GPUs, coarser than the machine demands."""
 
     @property
-    def order(self) -> tuple[bool, bool, float, int, str, str]:
+    def order(self) -> tuple[tuple[bool, bool, bool], float, int, str, str]:
         """Sort key, best first; ties are broken by evidence, then by name so that the order never changes."""
-        artifact = self.option.artifact
-        slow = self.option.speed.decode_tokens_per_s < FLOOR_TOKENS_PER_S
         evidence = _EVIDENCE.index(self.quality.evidence)
-        coarse = base_bits(artifact.quantization) < COARSE_BITS
-        return (slow, coarse, -self.score, evidence, self.option.model.id, artifact.quantization)
+        return (
+            self.setbacks,
+            -self.score,
+            evidence,
+            self.option.model.id,
+            self.option.artifact.quantization,
+        )
 
 
 _EVIDENCE: Final = ("measured", "inherited", "estimated", "none")
@@ -111,7 +128,7 @@ def speed_factor(tokens_per_s: float, needs: Requirements) -> float:
     target = target_tokens_per_s(needs)
     if tokens_per_s < target:
         return math.pow(tokens_per_s / target, _weighing(needs).slow_exponent)
-    return 1.0 + FAST_BONUS * min(MAX_DOUBLINGS, math.log2(tokens_per_s / target))
+    return 1.0 + _weighing(needs).doubling_bonus * min(MAX_DOUBLINGS, math.log2(tokens_per_s / target))
 
 
 def felt_rate(kind: ModelKind, speed: SpeedEstimate) -> float:
@@ -127,29 +144,64 @@ def room_factor(option: Option) -> float:
     return 1.0 - (1.0 - CROWDED_FACTOR) * min(1.0, max(0.0, crowding))
 
 
-def rank_model(options: Sequence[Option], needs: Requirements, data: QualityData) -> Ranked:
+def least_bits(machine: Machine, needs: Requirements) -> float:
+    """Bits a weight below which an option stands back on the machine."""
+    speed_asked = needs.quality == "fast" or needs.use_case is UseCase.FAST or needs.min_tokens_per_s
+    large = any(gpu.capacity_bytes >= LARGE_CARD_BYTES and not gpu.unified for gpu in machine.gpus)
+    return FINE_BITS if large and not speed_asked else COARSE_BITS
+
+
+def setbacks(option: Option, needs: Requirements, kept: float, floor_bits: float) -> tuple[bool, bool, bool]:
+    """What puts an option behind all others, worst first; `kept`: of a score, by its quantization."""
+    quantization = option.artifact.quantization
+    bits = CHECKPOINT_BITS.get(quantization, base_bits(quantization))
+    slow = option.speed.decode_tokens_per_s < FLOOR_TOKENS_PER_S and needs.quality != "best"
+    return slow, needs.n_at_once > 1 and _leans_on_host(option), kept < 1 and bits < floor_bits
+
+
+def _leans_on_host(option: Option) -> bool:
+    """Whether parts of the model run on the host though there is a GPU: all users would wait for it."""
+    has_gpu = any(device.kind == "gpu" for device in option.memory.devices)
+    whole = option.split.n_gpu_layers > option.footprint.n_layers and not option.split.has_overrides
+    return has_gpu and option.served is None and not whole
+
+
+def rank_model(
+    options: Sequence[Option], needs: Requirements, data: QualityData, floor_bits: float
+) -> Ranked:
     """The best of one model's options."""
     model = options[0].model
-    quality = quality_of(model, needs.use_case, needs.languages, data)
-    ranked = []
+    return best_option(
+        options, quality_of(model, needs.use_case, needs.languages, data), needs, data, floor_bits
+    )
+
+
+def best_option(
+    options: Sequence[Option], quality: Quality, needs: Requirements, data: QualityData, floor_bits: float
+) -> Ranked:
+    """The best of the options of a model of that quality."""
     known = ESTIMATE_FACTOR if quality.evidence == "estimated" else 1.0
+    rows: list[Ranked] = []
+    unhurried: dict[str, float] = {}
     for option in options:
-        kept = fidelity(option.artifact.quantization, model.n_params, data)
-        felt = speed_factor(felt_rate(model.kind, option.speed), needs)
-        score = (quality.score or 0.0) * known * kept * felt * room_factor(option)
-        ranked.append(Ranked(option, quality, score))
-    return min(ranked, key=lambda r: r.order)
+        kept = fidelity(option.artifact.quantization, option.model.n_params, data)
+        felt = speed_factor(felt_rate(option.model.kind, option.speed), needs)
+        worth = (quality.score or 0.0) * known * kept * room_factor(option)
+        behind = setbacks(option, needs, kept, floor_bits)
+        rows.append(Ranked(option, quality, round(worth * felt, 4), behind))
+        unhurried[option.artifact.quantization] = worth * min(1.0, felt)
+    if _weighing(needs).fidelity_first:
+        rows = _finest_whole(rows, unhurried)
+    return min(rows, key=lambda r: r.order)
 
 
-def rank(best_of_each: Collection[Ranked], needs: Requirements) -> list[Ranked]:
-    """All models, best first; a superseded one steps back where its successor is also an option."""
-    present = {ranked.option.model.id for ranked in best_of_each}
-    rows = []
-    for ranked in best_of_each:
-        stale = ranked.option.model.superseded_by in present
-        score = ranked.score * (SUPERSEDED_FACTOR if stale else 1.0)
-        rows.append(ranked._replace(score=round(score, 4)))
-    rows.sort(key=lambda r: r.order)
-    if needs.quality == "best":
-        rows.sort(key=lambda r: (-r.score, *r.order))
-    return rows
+def _finest_whole(rows: Sequence[Ranked], unhurried: Mapping[str, float]) -> list[Ranked]:
+    """Of the options that lie whole on their devices the one worth most without the bonus, and the others."""
+    whole = [row for row in rows if not _leans_on_host(row.option)]
+    best = sorted(whole, key=lambda r: (r.setbacks, -unhurried[r.option.artifact.quantization], r.order))[:1]
+    return [*best, *(row for row in rows if row not in whole)]
+
+
+def rank(best_of_each: Collection[Ranked]) -> list[Ranked]:
+    """All models, best first."""
+    return sorted(best_of_each, key=lambda r: r.order)

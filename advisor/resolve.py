@@ -211,8 +211,9 @@ def _from_folder(path: Path, quantization: str | None) -> Subject:
         try:
             return subject_of_config(name, config, _safetensors_in(path))
         except SafetensorsError as error:  # the config is enough for everything but their exact sizes
-            return subject_of_config(name, config)._replace(notes=(f"the safetensors were left out: {error}",))
-    from advisor.hub_models import model_files
+            note = f"the safetensors were left out: {error}"
+            return subject_of_config(name, config)._replace(notes=(note,))
+    from advisor.model_files import model_files
 
     models = model_files(file.name for file in path.glob("*.gguf"))
     fitting = [name for name, label in models.items() if len(models) == 1 or label == quantization]

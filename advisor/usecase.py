@@ -75,3 +75,8 @@ class Requirements(Value):
         """The kind of model that serves this use case."""
         kinds = {UseCase.EMBEDDING: ModelKind.EMBEDDING, UseCase.RERANK: ModelKind.RERANK}
         return kinds.get(self.use_case, ModelKind.CHAT)
+
+    @property
+    def n_at_once(self) -> int:
+        """Sequences that are served at the same moment."""
+        return max(self.users, self.n_seqs)

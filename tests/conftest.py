@@ -16,6 +16,8 @@ settings.load_profile("untimed")
 
 # By rule unless a test asks for more: the outputs compared here must not depend on what is installed.
 os.environ["ADVISOR_METHOD"] = "rules"
+# Nor on the catalog of who runs the tests: a folder that does not exist.
+os.environ["ADVISOR_CATALOG"] = str(Path(__file__).parent / "no-catalog")
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 

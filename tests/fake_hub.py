@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -33,6 +34,18 @@ class FakeHub:
     """Another server's address, to which bodies are redirected; itself, under another name, will do."""
     is_stalled: bool = False
     """Bodies stop in their middle and the connection stays open, until the hub is gone."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What the hub says of the repository beside its files: cardData, gated, tags …"""
+    more: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """Other repositories and their files."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """Old names of repositories, and the new ones that the hub redirects to."""
+    retry_after: list[int] = field(default_factory=list)
+    """Seconds after which to come back, with status 429, question by question; then answers."""
+    cut_answers: int | None = None
+    """How many bytes of an answer of the API are sent before the connection is closed."""
+    stalls_answers: bool = False
+    """No answer of the API ever comes."""
     url: str = ""
     requests: list[str] = field(default_factory=list)
     """Method, path, and the range asked for."""
@@ -97,12 +110,32 @@ class _Handler(BaseHTTPRequestHandler):
         """What the hub knows about the repository."""
         if self._is_refused(self.hub.status):
             return
-        if self.path.partition("?")[0] != f"/api/models/{self.hub.repo}":
+        path = self.path.partition("?")[0]
+        repo = path.removeprefix("/api/models/")
+        known = {self.hub.repo: self.hub.files, **self.hub.more}
+        if path == "/api/models":
+            self._answer([{"id": name} for name in known])
+        elif new := self.hub.renamed.get(repo):
+            self._send(307, b"", {"Location": f"/api/models/{new}?blobs=true"})
+        elif repo not in known:
             self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+        else:
+            siblings = [{"rfilename": name, "size": len(data)} for name, data in known[repo].items()]
+            about = self.hub.about if repo == self.hub.repo else {}
+            self._answer({"id": repo, "sha": COMMIT, "siblings": siblings, **about})
+
+    def _answer(self, data: object) -> None:
+        body = json.dumps(data).encode()
+        if self.hub.stalls_answers:
+            self.hub.closing.wait()
+        if self.hub.cut_answers is None:
+            self._send(200, body, {"Content-Type": "application/json"})
             return
-        siblings = [{"rfilename": name} for name in self.hub.files]
-        about = {"id": self.hub.repo, "sha": COMMIT, "siblings": siblings}
-        self._send(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.hub.cut_answers])
+        self.close_connection = True
 
     def _resolve(self, *, with_body: bool) -> None:
         status = self.hub.status if self.hub.status != 200 or not with_body else self.hub.status_of_bodies
@@ -136,6 +169,10 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         self.hub.requests.append(f"{self.command} {self.path}" + (f" {asked}" if asked else ""))
         self.hub.tokens.add(self.headers.get("Authorization"))
+        # Not the questions that the library asks for itself.
+        if self.hub.retry_after and self.path.startswith("/api/models/"):
+            self._send(429, b"", {"Retry-After": str(self.hub.retry_after.pop(0))})
+            return True
         if status != 200:
             headers = {"X-Error-Code": self.hub.error_code} if self.hub.error_code else {}
             self._send(status, b"", headers)

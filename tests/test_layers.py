@@ -20,9 +20,11 @@ VALUES = {
     "plan",
     "measurements",
     "tower",
+    "user_entry",
 }
 CORE = {
     "advice",
+    "alternatives",
     "backends",
     "batching",
     "caches",
@@ -34,6 +36,7 @@ CORE = {
     "cost",
     "demand",
     "deployment",
+    "downloaded",
     "engine_steps",
     "device_names",
     "describing",
@@ -55,6 +58,8 @@ CORE = {
     "quality",
     "quantization",
     "ranking",
+    "reasons",
+    "sensitivity",
     "sentences",
     "serving",
     "smoke_failure",
@@ -64,7 +69,7 @@ CORE = {
     "trials",
     "weights",
 }
-EDGE = {"cli", "__init__", "__main__", "api", "beside"}
+EDGE = {"cli", "__init__", "__main__", "api", "beside", "comparison"}
 FORBIDDEN_BELOW_THE_SHELL = {
     "click",
     "datetime",

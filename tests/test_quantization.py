@@ -99,7 +99,8 @@ MIXED_BY_ITS_PACKAGER = {
     *("gemma-3-4b-it", "gemma-3-12b-it", "gemma-3-27b-it", "gemma-4-e2b-it", "gemma-4-e4b-it"),
     *("granite-4.1-8b", "mxbai-embed-large-v1", "qwen3-coder-next", "qwen3-next-80b-a3b-instruct"),
     *("qwen3.5-0.8b", "qwen3.5-2b", "qwen3.5-4b", "qwen3.5-9b", "qwen3.5-27b", "qwen3.6-27b"),
-    *("qwen3.5-35b-a3b", "qwen3.5-122b-a10b"),
+    *("qwen3.5-35b-a3b", "qwen3.5-122b-a10b", "exaone-4.5-33b", "midm-2.0-mini-instruct"),
+    "hyperclovax-seed-text-1.5b-instruct",
 }
 """Files whose tensors have other types than the recipe of their name (or another precision of some)."""
 PUBLISHED = [

@@ -42,6 +42,8 @@ def commands_in_code() -> list[list[str]]:
 def test_every_flag_in_the_readme_exists(words: list[str]) -> None:
     assert words[1] in COMMANDS
     command = advisor.get_command(click.Context(advisor), words[1])
+    if isinstance(command, click.Group):
+        command = command.commands[words[2]]
     assert command is not None
     known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
     assert {word for word in words if word.startswith("--")} <= known

@@ -24,7 +24,8 @@ from advisor.cli import advisor
 from advisor.errors import AdvisorError, DownloadError, GgufError, UnknownModelError
 from advisor.gguf import read_header, read_header_in
 from advisor.hub_folder import repository
-from advisor.hub_models import HubName, hub_name, model_files, quantization_in
+from advisor.hub_models import HubName, hub_name
+from advisor.model_files import model_files, quantization_in
 from advisor.resolve import Subject, resolve_model
 from advisor.safetensors import read_safetensors
 from advisor.units import MIB

@@ -593,7 +593,7 @@ def test_vllm_turns_models_down_with_the_reason() -> None:
     ("hardware", "users", "backend"),
     [
         pytest.param("2x RTX 4090, 64 GB RAM", "16", "vllm", id="many-on-gpus"),
-        pytest.param("2x RTX 4090, 64 GB RAM", "2", "llama.cpp", id="few"),
+        pytest.param("2x RTX 4090, 64 GB RAM", "1", "llama.cpp", id="alone"),
         pytest.param("CPU only, 64 GB RAM, 8 cores", "16", "llama.cpp", id="no-gpu"),
         pytest.param("M3 Max 40-core 64 GB", "16", "llama.cpp", id="apple"),
         pytest.param("GTX 1080, 32 GB RAM", "8", "llama.cpp", id="too-old-for-vllm"),

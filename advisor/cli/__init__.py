@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "smoke-test": "Load the picked model, measure it, and compare with the estimate.",
     "deploy": "Write the files that start PLAN, as recommend --save wrote it.",
     "cost": "Compare the cost of running PLAN with APIs, a purchase and rent.",
-    "models": "Look into the model catalog.",
+    "models": "Look into the model catalog, and keep one of your own.",
     "hardware": "Look into the hardware catalog: what --hardware can name.",
     "doctor": "Check what models need here, and write down what detection saw, to be looked at elsewhere.",
 }

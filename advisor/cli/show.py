@@ -275,7 +275,7 @@ def show_explanation(result: Recommendation, name: str, *, to_stderr: bool) -> N
 
     Raises `UnknownModelError` for a name that is not in the catalog, or whose kind was not asked for.
     """
-    from advisor.catalog import load_catalog
+    from advisor.user_catalog import load_catalog
 
     model = load_catalog().get(name)
     out = console(to_stderr=to_stderr)

@@ -10,7 +10,6 @@ import click
 
 from advisor.api import workload_of
 from advisor.assessment import ArtifactChoice, Candidate
-from advisor.catalog import load_catalog
 from advisor.cli import options
 from advisor.errors import ConfigError, DownloadError, GgufError, SmokeTestError
 from advisor.estimation import estimate_on
@@ -25,6 +24,7 @@ from advisor.smoke import DEFAULT_LIMIT_S, lacks_gpu, read_library, run_smoke_te
 from advisor.trials import differs, trial_of, trial_of_file
 from advisor.units import format_bytes
 from advisor.usecase import DEFAULT_N_CTX
+from advisor.user_catalog import load_catalog
 
 
 class Changes(NamedTuple):

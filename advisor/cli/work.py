@@ -11,7 +11,6 @@ import click
 from advisor.api import estimate_of, machine_of, workload_of
 from advisor.attachments import Attachment, beside, with_attachments
 from advisor.beside import Company, adapted, attachments_of
-from advisor.catalog import load_catalog
 from advisor.cli.options import gpu_layers, recommended_backend
 from advisor.errors import AdvisorError
 from advisor.estimation import Estimate, with_draft
@@ -24,6 +23,7 @@ from advisor.serving.engines import ENGINES
 from advisor.serving.formats import NAMES as FORMATS
 from advisor.settings import Settings
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements
+from advisor.user_catalog import load_catalog
 
 _VENDORS: Final = {"cuda": {"nvidia"}, "rocm": {"amd"}, "metal": {"apple"}, "sycl": {"intel"}}
 """Accelerators that drive one vendor's GPUs only."""

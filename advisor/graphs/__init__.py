@@ -34,6 +34,7 @@ __all__ = [
     "is_described",
     "layout_code",
     "simulate",
+    "spread_evenly",
 ]
 
 
@@ -139,7 +140,11 @@ class Compute(Value):
         return cache(self._spread)
 
     def _spread(self, n_gpus: int, pipeline: bool) -> tuple[int, ...]:
-        """All layers on so many GPUs, each with its share of them."""
-        n = self.arch.n_layers
-        places = tuple(Place.on(i * n_gpus // n) for i in range(n))
-        return self.on(Layout(n_gpus, places, n_gpus - 1, pipeline))
+        return self.on(spread_evenly(self.arch, n_gpus, pipeline=pipeline))
+
+
+def spread_evenly(arch: Architecture, n_gpus: int, *, pipeline: bool) -> Layout:
+    """All layers on so many GPUs, each with its share of them."""
+    n = arch.n_layers
+    places = tuple(Place.on(i * n_gpus // n) for i in range(n))
+    return Layout(n_gpus, places, n_gpus - 1, pipeline)

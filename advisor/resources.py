@@ -16,3 +16,5 @@ def _folder(name: str) -> Path:
 
 CATALOG_DIR: Final = _folder("catalog")
 TEMPLATES_DIR: Final = _folder("templates")
+LOCALE_DIR: Final = Path(__file__).parent / "locale"
+"""Texts in other languages than English, as GNU gettext keeps them."""

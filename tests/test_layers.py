@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "advisor"
 
-BASE = {"errors", "units", "resources", "value", "tensor_types", "quoting"}
+BASE = {"errors", "i18n", "units", "resources", "value", "tensor_types", "quoting"}
 VALUES = {
     "architecture",
     "model",

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from functools import partial
+from itertools import islice, takewhile
+from typing import Final, NamedTuple
 
-from advisor.ranking import Ranked, felt_rate
+from advisor.assessment import Quality
+from advisor.contest import anyone
+from advisor.i18n import _
+from advisor.model import Model
+from advisor.ranking import Contender, Ranked, felt_rate
 from advisor.units import format_bytes
 
 FASTER: Final = 1.3
@@ -24,61 +30,113 @@ def _rate(row: Ranked) -> float:
     return felt_rate(row.option.model.kind, row.option.speed)
 
 
-def _context(row: Ranked) -> int:
-    return row.option.model.architecture.n_ctx_train
+def _points(quality: Quality) -> float:
+    return quality.score or 0.0
+
+
+def _context(model: Model) -> int:
+    return model.architecture.n_ctx_train
 
 
 def _size(row: Ranked) -> int:
     return row.option.memory.total_bytes
 
 
-TRADES: Final[Mapping[str, Callable[[Ranked, Ranked], bool]]] = {
-    "faster": lambda row, pick: _rate(row) >= FASTER * _rate(pick),
-    "better": lambda row, pick: (row.quality.score or 0) >= (pick.quality.score or 0) + BETTER_POINTS,
-    "longer context": lambda row, pick: _context(row) >= LONGER * _context(pick),
-    "smaller": lambda row, pick: _size(row) <= SMALLER * _size(pick),
+class Trade(NamedTuple):
+    """Something that a model may offer more of than the pick."""
+
+    offers: Callable[[Ranked, Ranked], bool]
+    """Whether the first does, beside the second."""
+    could: Callable[[Contender, Ranked], bool]
+    """Whether a model could that is not yet placed."""
+
+
+TRADES: Final[Mapping[str, Trade]] = {
+    "faster": Trade(
+        lambda row, pick: _rate(row) >= FASTER * _rate(pick),
+        lambda model, pick: model.most_tokens_per_s >= FASTER * _rate(pick),
+    ),
+    "better": Trade(
+        lambda row, pick: _points(row.quality) >= _points(pick.quality) + BETTER_POINTS,
+        lambda model, pick: _points(model.quality) >= _points(pick.quality) + BETTER_POINTS,
+    ),
+    "longer context": Trade(
+        lambda row, pick: _context(row.option.model) >= LONGER * _context(pick.option.model),
+        lambda model, pick: _context(model.model) >= LONGER * _context(pick.option.model),
+    ),
+    "smaller": Trade(
+        lambda row, pick: _size(row) <= SMALLER * _size(pick),
+        lambda model, pick: model.offers.least_bytes <= SMALLER * _size(pick),
+    ),
 }
 """What somebody may prefer to the pick for, in the order in which places are given."""
 
 
-def choose_alternatives(ranked: Sequence[Ranked], limit: int) -> tuple[list[Ranked], list[Ranked]]:
-    """Up to `limit` runners-up, and the rest, both best first.
+def choose_alternatives(
+    pick: Ranked, others: Callable[[Callable[[Contender], bool]], Iterator[Ranked]], limit: int
+) -> list[Ranked]:
+    """Up to `limit` runners-up, best first.
 
-    Shown are the next best of all, then the best for every trade that none shown offers, then the best of
-    every family not shown yet, then the next best of any.
+    others: the models behind the pick among those that a test lets pass, best first. Shown are the next best
+    of all, then the best for every trade that none shown offers, then the best of every family not shown yet,
+    then the next best of any.
     """
-    if not ranked or not limit:
-        return [], list(ranked[1:])
-    pick, *others = ranked
-    shown = others[:1]
-    sound = [row for row in others if row.setbacks <= pick.setbacks and row.score >= WORTH * pick.score]
-    for wanted in TRADES.values():
-        able = [row for row in sound if wanted(row, pick)]
-        if able and not any(row in shown for row in able) and len(shown) < limit:
-            shown.append(next(_of_new_families(able, [pick, *shown]), able[0]))
+    shown = list(islice(others(anyone), min(1, limit)))
+    for trade in TRADES.values():
+        served = any(_is_sound(row, pick) and trade.offers(row, pick) for row in shown)
+        if served or len(shown) >= limit:
+            continue
+        sound = takewhile(partial(_is_sound, pick=pick), others(partial(_could, trade, pick)))
+        shown += _one_more((row for row in sound if trade.offers(row, pick)), pick, shown)
     while len(shown) < limit:
-        row = next(_of_new_families(others, [pick, *shown]), None)
-        row = row or next((row for row in others if row not in shown), None)
-        if row is None:
+        more = _one_more(others(anyone), pick, shown)
+        if not more:
             break
-        shown.append(row)
-    return [row for row in others if row in shown], [row for row in others if row not in shown]
+        shown += more
+    return sorted(shown, key=lambda row: row.order)
 
 
-def _of_new_families(rows: Sequence[Ranked], shown: Sequence[Ranked]) -> Iterator[Ranked]:
-    families = {row.option.model.family for row in shown}
-    return (row for row in rows if row.option.model.family not in families)
+def _could(trade: Trade, pick: Ranked, contender: Contender) -> bool:
+    return trade.could(contender, pick)
+
+
+def _is_sound(row: Ranked, pick: Ranked) -> bool:
+    """Whether an alternative is not far worse; of rows best first none after one that is not."""
+    return row.setbacks <= pick.setbacks and row.score >= WORTH * pick.score
+
+
+def _one_more(rows: Iterator[Ranked], pick: Ranked, shown: Sequence[Ranked]) -> list[Ranked]:
+    """The first of a family that is not shown, or else the first that is not shown itself."""
+    families = {row.option.model.family for row in (pick, *shown)}
+    names = {row.option.model.id for row in shown}
+    fallback: list[Ranked] = []
+    for row in rows:
+        if row.option.model.family not in families:
+            return [row]
+        if not fallback and row.option.model.id not in names:
+            fallback.append(row)
+    return fallback
 
 
 def trade_off(row: Ranked, pick: Ranked) -> str:
     """What an alternative offers that the pick does not, with figures."""
-    figures = {
-        "faster": f"about {_rate(row):,.0f} tok/s against {_rate(pick):,.0f}",
-        "better": f"quality {row.quality.score or 0:.0f} against {pick.quality.score or 0:.0f}",
-        "longer context": f"trained for {_context(row):,} tokens against {_context(pick):,}",
-        "smaller": f"{format_bytes(_size(row), digits=1)} against {format_bytes(_size(pick), digits=1)}",
+    said = {
+        "faster": _("faster (about {rate:,.0f} tok/s against {its:,.0f})").format(
+            rate=_rate(row), its=_rate(pick)
+        ),
+        "better": _("better (quality {score:.0f} against {its:.0f})").format(
+            score=_points(row.quality), its=_points(pick.quality)
+        ),
+        "longer context": _("longer context (trained for {n_ctx:,} tokens against {its:,})").format(
+            n_ctx=_context(row.option.model), its=_context(pick.option.model)
+        ),
+        "smaller": _("smaller ({size} against {its})").format(
+            size=format_bytes(_size(row), digits=1), its=format_bytes(_size(pick), digits=1)
+        ),
     }
-    offers = [f"{name} ({figures[name]})" for name, offered in TRADES.items() if offered(row, pick)]
+    offers = [said[name] for name, trade in TRADES.items() if trade.offers(row, pick)]
     if row.option.model.family != pick.option.model.family:
-        offers.append(f"of another family ({row.option.model.family})")
-    return "beside the pick: " + (", ".join(offers) or "the next best of the same family")
+        offers.append(_("of another family ({family})").format(family=row.option.model.family))
+    return _("beside the pick: {offers}").format(
+        offers=", ".join(offers) or _("the next best of the same family")
+    )

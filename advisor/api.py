@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from advisor.advice import DEFAULT_LIMIT, Shelf, recommend_on, unproven
+from advisor.advice import DEFAULT_LIMIT, recommend_on, unproven
 from advisor.candidates import Option
 from advisor.catalog import Catalog
+from advisor.contest import Shelf
 from advisor.errors import ConfigError
 from advisor.estimation import Estimate, Workload, depth_within, estimate_on, prompt_within
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.machines import detect, machine_of
 from advisor.model import ModelKind
 from advisor.plan import Recommendation
@@ -117,12 +119,16 @@ def checkpoint_weights(subject: Subject, quantization: str, backend: Backend) ->
     """
     if subject.source == "gguf-header":
         raise ConfigError(
-            f"{backend} reads no GGUF files: give the model's catalog id or its config.json, or use llama.cpp"
+            _(
+                "{backend} reads no GGUF files: give the model's catalog id or its config.json, "
+                "or use llama.cpp"
+            ).format(backend=backend)
         )
     if quantization not in formats_of(backend):
         raise ConfigError(
-            f"{quantization} is not a format that {backend} loads; use {', '.join(formats_of(backend))}, "
-            "or llama.cpp for GGUF's"
+            _(
+                "{quantization} is not a format that {backend} loads; use {formats}, or llama.cpp for GGUF's"
+            ).format(quantization=quantization, backend=backend, formats=", ".join(formats_of(backend)))
         )
     if subject.checkpoint and quantization == subject.checkpoint.quantization:
         return subject.checkpoint.weights
@@ -146,10 +152,20 @@ def recommend(
     known = catalog or load_catalog()
     needs = requirements or Requirements()
     _log.info("catalog of %s, %d models; requirements: %s", known.date, len(known.models), needs)
-    shelf = Shelf(known.models, known.weights, known.quality, known.date, known.compute)
+    shelf = Shelf(
+        known.models, known.weights, known.quality, known.date, known.compute, known.checkpoints
+    )
     machine = machine or detect()
-    prove = unproven if method == "rules" else _prover_of_options(needs, machine, method, on_slow)
-    result = recommend_on(shelf, needs, machine, limit=limit, prove=prove)
+
+    def prover(room: Machine) -> Callable[[Option], Proof]:
+        return unproven if method == "rules" else _prover_of_options(needs, room, method, on_slow)
+
+    if needs.profile.companions or needs.knowledge:
+        from advisor.companions import recommend_together  # not loaded where nothing stands beside the model
+
+        result = recommend_together(shelf, needs, machine, limit=limit, prover=prover)
+    else:
+        result = recommend_on(shelf, needs, machine, limit=limit, prove=prover(machine))
     for turned in result.rejected:
         _log.info("not %s: %s", turned.model, turned.reason)
     return result

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
+from advisor.i18n import _
 from advisor.value import Value
 
 
@@ -96,7 +97,11 @@ class Moe(Value):
     @model_validator(mode="after")
     def _check(self) -> Moe:
         if self.n_experts_used > self.n_experts:
-            raise ValueError(f"n_experts_used {self.n_experts_used} exceeds n_experts {self.n_experts}")
+            raise ValueError(
+                _("n_experts_used {n_used} exceeds n_experts {n_experts}").format(
+                    n_used=self.n_experts_used, n_experts=self.n_experts
+                )
+            )
         return self
 
 
@@ -236,7 +241,11 @@ class Architecture(Value):
     def _pattern_letters(cls, pattern: str) -> str:
         letters = {kind.value for kind in LayerKind}
         if not pattern or set(pattern) - letters:
-            raise ValueError(f"layer_pattern {pattern!r}: use the letters {', '.join(sorted(letters))}")
+            raise ValueError(
+                _("layer_pattern {pattern!r}: use the letters {letters}").format(
+                    pattern=pattern, letters=", ".join(sorted(letters))
+                )
+            )
         return pattern
 
     @field_validator("ffn_pattern")
@@ -244,24 +253,32 @@ class Architecture(Value):
     def _ffn_letters(cls, pattern: str) -> str:
         letters = {kind.value for kind in FeedForwardKind}
         if set(pattern) - letters:
-            raise ValueError(f"ffn_pattern {pattern!r}: use the letters {', '.join(sorted(letters))}")
+            raise ValueError(
+                _("ffn_pattern {pattern!r}: use the letters {letters}").format(
+                    pattern=pattern, letters=", ".join(sorted(letters))
+                )
+            )
         return pattern
 
     @model_validator(mode="after")
     def _check(self) -> Architecture:
         if LayerKind.SLIDING in self.layer_pattern and self.n_swa <= 0:
-            raise ValueError("n_swa: the pattern has sliding layers, so give their window in tokens")
+            raise ValueError(_("n_swa: the pattern has sliding layers, so give their window in tokens"))
         if self.recurrent is None and any(kind in self.layer_pattern for kind in _RECURRING):
-            raise ValueError("recurrent: the pattern has recurrent layers, so give their dimensions")
+            raise ValueError(_("recurrent: the pattern has recurrent layers, so give their dimensions"))
         if self.moe is None and FeedForwardKind.EXPERTS in self.ffn_pattern:
-            raise ValueError("moe: the pattern has layers of experts, so give their dimensions")
+            raise ValueError(_("moe: the pattern has layers of experts, so give their dimensions"))
         for name, values in self._by_layer().items():
             if len(values) not in (0, self.n_layers):
-                raise ValueError(f"{name}: {len(values)} entries for {self.n_layers} layers")
+                raise ValueError(
+                    _("{name}: {n} entries for {n_layers} layers").format(
+                        name=name, n=len(values), n_layers=self.n_layers
+                    )
+                )
         if any(kind is FeedForwardKind.DENSE for kind in self.ffn_kinds()) and not (
             self.n_ff or self.n_ff_by_layer
         ):
-            raise ValueError("n_ff: dense layers need the width of their feed-forward block")
+            raise ValueError(_("n_ff: dense layers need the width of their feed-forward block"))
         return self
 
     def _by_layer(self) -> dict[str, tuple[int, ...]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Literal
+from typing import Final, Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from advisor.i18n import N_, _
 from advisor.model import ModelKind
 from advisor.usecase import Backend, KvType
 from advisor.value import Value
@@ -48,7 +49,7 @@ class DeviceMemory(Value):
     @model_validator(mode="after")
     def _consistent(self) -> DeviceMemory:
         if self.total_bytes != sum(getattr(self, part) for part in MEMORY_PARTS):
-            raise ValueError(f"{self.name}: total_bytes is not the sum of its parts")
+            raise ValueError(_("{name}: total_bytes is not the sum of its parts").format(name=self.name))
         return self
 
 
@@ -85,7 +86,7 @@ class MemoryEstimate(Value):
     def _consistent(self) -> MemoryEstimate:
         for part in (*MEMORY_PARTS, "total_bytes"):
             if getattr(self, part) != sum(getattr(row, part) for row in self.devices):
-                raise ValueError(f"{part} is not the sum over the devices")
+                raise ValueError(_("{part} is not the sum over the devices").format(part=part))
         return self
 
     @classmethod
@@ -161,6 +162,15 @@ class Quality(Value):
     """Standard deviation of the line or guess that the score went through; None where it was measured."""
 
 
+EVIDENCE_WORDS: Final[Mapping[str, str]] = {
+    "measured": N_("measured"),
+    "inherited": N_("inherited"),
+    "estimated": N_("estimated"),
+    "none": N_("none"),
+}
+"""`Quality.evidence` in words."""
+
+
 class Placement(Value):
     """Which part of the model runs where."""
 
@@ -192,6 +202,39 @@ class ArtifactChoice(Value):
     def is_gguf(self) -> bool:
         """Whether the weights are in llama.cpp's format."""
         return self.format == "gguf"
+
+
+class Files(Protocol):
+    """What an engine is to load."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names inside the repository; empty where all of it is loaded."""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the weights are in llama.cpp's format."""
+
+
+class Runnable(Protocol):
+    """What an engine must know to say whether it runs a model: a candidate, or one that is still weighed."""
+
+    @property
+    def kind(self) -> ModelKind: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def n_seqs(self) -> int: ...
+    @property
+    def kv_type(self) -> KvType: ...
+    @property
+    def artifact(self) -> Files: ...
+    @property
+    def placement(self) -> Placement: ...
+    @property
+    def memory(self) -> MemoryEstimate: ...
 
 
 class Candidate(Value):

@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError
 
 from advisor.errors import OutputError, ProbeError
 from advisor.hardware import Host
+from advisor.i18n import _
 from advisor.output import write_whole
 from advisor.units import MIB, pad
 from advisor.value import SCHEMA_VERSION, Value
@@ -95,7 +96,8 @@ def host_bandwidth(host: Host, file: Path) -> tuple[int | None, tuple[str, ...]]
     try:
         keep_bandwidth(host, measured, file)
     except OutputError as error:
-        notes = (*notes, f"The measured memory bandwidth is not kept for the next run: {error}")
+        text = _("The measured memory bandwidth is not kept for the next run: {problem}")
+        notes = (*notes, text.format(problem=error))
     return measured, notes
 
 
@@ -108,7 +110,11 @@ def keep_bandwidth(host: Host, bandwidth_bytes_per_s: int, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{file.parent} could not be made ({error.strerror}).") from error
+        raise OutputError(
+            _("{folder} could not be made ({reason}).").format(
+                folder=file.parent, reason=_(error.strerror or str(error))
+            )
+        ) from error
     entries = (*others, _measurement(host, bandwidth_bytes_per_s))
     write_whole(file, Measurements(machines=entries).model_dump_json(indent=2) + "\n", force=True)
 
@@ -118,7 +124,11 @@ def forget_bandwidth(file: Path) -> None:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{file} could not be removed ({error.strerror}): remove it yourself.") from error
+        raise OutputError(
+            _("{file} could not be removed ({reason}): remove it yourself.").format(
+                file=file, reason=_(error.strerror or str(error))
+            )
+        ) from error
 
 
 def measure_bandwidth(host: Host, root: Path = Path("/")) -> int:
@@ -133,7 +143,9 @@ def measure_bandwidth(host: Host, root: Path = Path("/")) -> int:
     try:
         return _measure(threads(host), buffer_bytes, ENOUGH_CACHES * cache_bytes)
     except (OSError, RuntimeError, AttributeError) as error:  # no memory, no threads, no C library
-        raise ProbeError(f"The memory bandwidth could not be measured ({error}).") from error
+        raise ProbeError(
+            _("The memory bandwidth could not be measured ({problem}).").format(problem=error)
+        ) from error
 
 
 def threads(host: Host) -> int:
@@ -147,7 +159,7 @@ def buffer_size(available_bytes: int, cache_bytes: int) -> int:
     """How much memory to read. Raises `ProbeError` when so little is free that caches would hold it."""
     size = min(max(BUFFER_BYTES, BUFFER_CACHES * cache_bytes), available_bytes // AVAILABLE_SHARE)
     if size < max(STEP_BYTES, ENOUGH_CACHES * cache_bytes):
-        raise ProbeError("The memory bandwidth was not measured: too little memory is free.")
+        raise ProbeError(_("The memory bandwidth was not measured: too little memory is free."))
     return size
 
 
@@ -162,8 +174,8 @@ def last_level_cache_bytes(root: Path = Path("/")) -> int:
             sizes[level, shared] = int(size.removesuffix("K")) * 1024
         except (OSError, ValueError):
             continue
-    last = max((level for level, _ in sizes), default=0)
-    return sum(size for (level, _), size in sizes.items() if level == last)
+    last = max((level for level, _shared in sizes), default=0)
+    return sum(size for (level, _shared), size in sizes.items() if level == last)
 
 
 def _load(file: Path) -> Measurements:
@@ -172,8 +184,12 @@ def _load(file: Path) -> Measurements:
     except FileNotFoundError:
         return Measurements()
     except (OSError, ValidationError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is broken"
-        raise ProbeError(f"The kept memory bandwidth in {file} could not be read ({reason}).") from error
+        reason = _(error.strerror or str(error)) if isinstance(error, OSError) else _("it is broken")
+        raise ProbeError(
+            _("The kept memory bandwidth in {file} could not be read ({reason}).").format(
+                file=file, reason=reason
+            )
+        ) from error
 
 
 def _same_machine(entry: Measurement, host: Host) -> bool:
@@ -206,7 +222,7 @@ def _measure(n_threads: int, buffer_bytes: int, enough_bytes: int) -> int:
         def window(read: Read) -> int:
             return int(sum(pool.map(partial(_rate, read), starts, filled)))
 
-        return max(sorted(window(read) for _ in range(N_WINDOWS))[N_WINDOWS // 2] for read in _reads())
+        return max(sorted(window(read) for _nth in range(N_WINDOWS))[N_WINDOWS // 2] for read in _reads())
 
 
 def _fill(start: int, size: int, enough: int) -> int:

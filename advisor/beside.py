@@ -13,6 +13,7 @@ from advisor.candidates import EMBEDDER_N_CTX
 from advisor.errors import AdvisorError, ConfigError, UnknownModelError
 from advisor.estimation import Estimate, Workload, estimate_on
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.memory import Buffers
 from advisor.model import ModelKind
 from advisor.projectors import (
@@ -62,8 +63,11 @@ def adapted(workload: Workload, lora: Sequence[str]) -> Workload:
         before = weights.total_bytes
         weights = with_adapter(weights, workload.architecture, _adapter_rows(workload, asked))
         size = weights.total_bytes - before
-        what = f"rank {asked} on every matrix of the layers" if asked.isdigit() else Path(asked).name
-        notes.append(f"adapter ({what}): {size:,} bytes, where the matrices are that it adapts")
+        what = Path(asked).name
+        if asked.isdigit():
+            what = _("rank {rank} on every matrix of the layers").format(rank=asked)
+        note = _("adapter ({what}): {size:,} bytes, where the matrices are that it adapts")
+        notes.append(note.format(what=what, size=size))
     return workload.model_copy(update={"weights": weights, "notes": (*workload.notes, *notes)})
 
 
@@ -71,7 +75,9 @@ def _adapter_rows(workload: Workload, asked: str) -> Iterator[tuple[str, int]]:
     if asked.isdigit():
         if not 0 < int(asked) <= MAX_RANK:
             raise ConfigError(
-                f"--lora {asked}: give a rank between 1 and {MAX_RANK:,}, or an adapter's .gguf"
+                _("--lora {asked}: give a rank between 1 and {limit:,}, or an adapter's .gguf").format(
+                    asked=asked, limit=MAX_RANK
+                )
             )
         return lora_rows(workload.architecture, int(asked))
     from advisor.gguf import read_header, tensor_sizes
@@ -79,12 +85,16 @@ def _adapter_rows(workload: Workload, asked: str) -> Iterator[tuple[str, int]]:
     header = read_header(Path(asked))
     if header.metadata.get("general.type") != "adapter":
         raise ConfigError(
-            f"{asked} is not an adapter: convert the LoRA with llama.cpp's convert_lora_to_gguf.py"
+            _("{file} is not an adapter: convert the LoRA with llama.cpp's convert_lora_to_gguf.py").format(
+                file=asked
+            )
         )
     family = header.metadata.get("general.architecture")
     if family != workload.architecture.family:
         raise ConfigError(
-            f"{asked} adapts a model of {family}, and this one is {workload.architecture.family}"
+            _("{file} adapts a model of {family}, and this one is {own}").format(
+                file=asked, family=family, own=workload.architecture.family
+            )
         )
     return iter(tensor_sizes(header))
 
@@ -108,16 +118,19 @@ def _projector(asked: str, image_tokens: int | None, subject: Subject, machine: 
         tower = subject.tower()
         if tower is None:
             raise ConfigError(
-                f"no tower of {subject.name} is known: give its mmproj file to --mmproj instead"
+                _("no tower of {model} is known: give its mmproj file to --mmproj instead").format(
+                    model=subject.name
+                )
             )
         size = projector_bytes(tower, asked.upper())
-        name = f"projector {asked.upper()}"
+        name = _("projector {name}").format(name=asked.upper())
     else:
         from advisor.gguf import read_header
         from advisor.gguf.projector import projector_of_header
 
         size, tower = projector_of_header(read_header(Path(asked)))
-        name = f"projector {Path(asked).name}" + ("" if tower else " (graph not known: 1 GiB kept)")
+        title = _("projector {name}") if tower else _("projector {name} (graph not known: 1 GiB kept)")
+        name = title.format(name=Path(asked).name)
     buffers = Buffers(weights_bytes=size, compute_bytes=_graph_bytes(tower, image_tokens))
     return on_one_device(name, buffers, machine)
 
@@ -135,21 +148,23 @@ def _draft(asked: str, workload: Workload, machine: Machine) -> Attachment:
     vocabulary, own = subject.architecture.n_vocab, workload.architecture.n_vocab
     if abs(vocabulary - own) > VOCABULARY_DIFFERENCE:
         raise ConfigError(
-            f"{asked} cannot draft for {workload.name}: its vocabulary has {vocabulary:,} tokens, not {own:,}"
+            _(
+                "{draft} cannot draft for {model}: its vocabulary has {vocabulary:,} tokens, not {own:,}"
+            ).format(draft=asked, model=workload.name, vocabulary=vocabulary, own=own)
         )
     settings = Settings(
         n_ctx=workload.settings.n_ctx, n_seqs=workload.settings.n_seqs, kv_type=workload.settings.kv_type
     )
     estimate = estimate_on(workload_of(subject, settings, quantization=quantization), machine)
     step_s = 1 / estimate.speed.decode_tokens_per_s if estimate.speed else None
-    draft = in_process(f"draft {_title(estimate)}", estimate.memory)
+    draft = in_process(_("draft {model}").format(model=_title(estimate)), estimate.memory)
     return draft.model_copy(update={"proposes_in_s": step_s})
 
 
 def _other(asked: str, machine: Machine) -> Attachment:
-    name, _, context = asked.partition("@")
+    name, _at, context = asked.partition("@")
     if context and not context.isdigit():
-        raise AdvisorError(f"--with {asked}: write a number of tokens behind the @")
+        raise AdvisorError(_("--with {asked}: write a number of tokens behind the @").format(asked=asked))
     subject, quantization = _resolved(name)
     trained = subject.architecture.n_ctx_train
     if subject.kind is ModelKind.CHAT:

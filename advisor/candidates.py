@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from advisor.assessment import MemoryEstimate, Placement, SpeedEstimate
 from advisor.compiled import Compiled
 from advisor.errors import AdvisorError
 from advisor.estimation import Pace, Workload, depth_within, prompt_within, served_speed
 from advisor.hardware import Machine
+from advisor.i18n import N_, _
 from advisor.limits import Change, Question, holds_anywhere, would_fit
-from advisor.memory import Footprint, Split, footprint_of
+from advisor.memory import HOST_OVERHEAD_BYTES, Footprint, Split, allocate, footprint_of, held
 from advisor.model import Artifact, Model, ModelKind
 from advisor.placement import estimate_memory, placement_of, solve
 from advisor.plan import Rejection
@@ -22,7 +26,7 @@ from advisor.serving.plan import Served
 from advisor.serving.speed import as_split
 from advisor.settings import Settings
 from advisor.units import format_bytes
-from advisor.usecase import DEFAULT_N_CTX, Requirements, UseCase
+from advisor.usecase import DEFAULT_N_CTX, KvType, Requirements
 from advisor.weights import Weights, as_large_as
 
 EMBEDDER_N_CTX: Final = 2048
@@ -36,26 +40,73 @@ DOES_NOT_FIT: Final = "does not fit: "
 """How the reason begins of a model that is too large."""
 
 
-class Option(NamedTuple):
-    """One model in one quantization and placement, with its figures."""
+@dataclass(frozen=True)
+class Option:
+    """One model in one quantization and placement, with its figures: a `Runnable`."""
 
     model: Model
     artifact: Artifact
     settings: Settings
     footprint: Footprint
     split: Split
-    memory: MemoryEstimate
     speed: SpeedEstimate
-    ram_share: float
-    """Part of the RAM left to models that it fills; the GPU's part counts where the memory is one pool."""
+    machine: Machine
     served: Served | None = None
     """How an engine that divides the model itself does so; `split` is then only its speed's."""
+    proven: MemoryEstimate | None = None
+    """What llama.cpp itself said of the memory, where it was asked."""
 
-    def placement(self, machine: Machine) -> Placement:
+    @property
+    def kind(self) -> ModelKind:
+        return self.model.kind
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def family(self) -> str:
+        return self.model.family
+
+    @property
+    def n_seqs(self) -> int:
+        return self.settings.n_seqs
+
+    @property
+    def kv_type(self) -> KvType:
+        return self.settings.kv_type
+
+    @cached_property
+    def memory(self) -> MemoryEstimate:
+        """What every device must hold."""
+        if self.proven is not None:
+            return self.proven
+        if self.served is not None:
+            return self.served.memory
+        return estimate_memory(self.footprint, self.split, self.machine, "config-rules")
+
+    @cached_property
+    def ram_share(self) -> float:
+        """Part of the RAM left to models that it fills; the GPU's part counts where the memory is one pool.
+
+        The graph is taken as that of evenly spread layers: where they are does not matter here.
+        """
+        if self.served is not None:
+            taken = self.served.memory.devices[-1].total_bytes
+        else:
+            gpus, host = held(self.footprint, self.split)
+            *on_gpus, on_host = self.footprint.graph.spread(min(1, len(gpus)), False)
+            taken = host.total_bytes + on_host + HOST_OVERHEAD_BYTES
+            if self.machine.unified:
+                taken += sum(part.total_bytes for part in gpus) + sum(on_gpus)
+        return taken / max(1, self.machine.host_capacity_bytes)
+
+    @property
+    def placement(self) -> Placement:
         """Where the model runs, in the words of a plan."""
         if self.served is not None:
-            return self.served.placement(machine)
-        return placement_of(self.split, self.footprint, machine)
+            return self.served.placement(self.machine)
+        return placement_of(self.split, self.footprint, self.machine)
 
 
 class Turned(NamedTuple):
@@ -95,17 +146,27 @@ def unmet_need(model: Model, requirements: Requirements) -> str | None:
 
 
 def _unmet_needs(model: Model, needs: Requirements) -> Iterator[str]:
-    if needs.use_case is UseCase.VISION and "image" not in model.modalities:
+    if needs.profile.images and "image" not in model.modalities:
         yield "takes text only; this use case needs images"
-    if needs.use_case is UseCase.AGENT and not model.tools:
+    if needs.profile.tools and not model.tools:
         yield "not trained to call tools, which an agent needs"
     if needs.license == "permissive" and model.license.id not in PERMISSIVE_LICENSES:
         yield f"its licence ({model.license.id}) is not a permissive one"
+    if needs.license == "commercial" and not model.license.commercial:
+        yield _no_commercial_use(model)
     missing = [code for code in needs.languages if model.languages and code not in model.languages]
     if missing:
         yield f"its maker does not list the language {', '.join(missing)}"
     if needs.n_ctx > max(DEFAULT_N_CTX, model.architecture.n_ctx_train):
         yield f"trained for {model.architecture.n_ctx_train:,} tokens; {needs.n_ctx:,} were asked for"
+
+
+def _no_commercial_use(model: Model) -> str:
+    if model.license.commercial is None:
+        text = _("whether its licence ({license}) allows commercial use was not read")
+    else:
+        text = _("its licence ({license}) does not allow commercial use")
+    return text.format(license=model.license.id)
 
 
 def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, ...] | Turned:
@@ -130,83 +191,196 @@ def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, .
 _EIGHT_BITS_OR_MORE: Final = frozenset({"Q8_0", "F16", "BF16", "F32", "FP8", "INT8"})
 
 
-def options(
-    model: Model,
-    weights: Mapping[str, Weights],
-    requirements: Requirements,
-    machine: Machine,
-    compiled: Compiled = MappingProxyType({}),
-) -> tuple[Option, ...] | Turned:
-    """The model's options on the machine, one a quantization that fits, or why there are none.
+class Offers:
+    """A model's files on a machine: each is placed and timed when it is asked for, once."""
 
-    compiled: compute buffers of the model under the settings that no requirement changes.
-    """
+    def __init__(self, model: Model, files: Sequence[Artifact], needs: Requirements, maker: _Maker) -> None:
+        self.model, self.files = model, files
+        self._needs, self._maker = needs, maker
+        self._made: dict[str, Option | Turned] = {}
+
+    @cached_property
+    def least_bytes(self) -> int:
+        """The weights of the smallest file, at least."""
+        return min(self._maker.least_bytes(file) for file in self.files)
+
+    @cached_property
+    def most_tokens_per_s(self) -> float:
+        """A decode rate that no file exceeds here."""
+        return max(self.at_most(file) for file in self.files)
+
+    def at_most(self, file: Artifact) -> float:
+        """A decode rate that the file does not exceed here, in tokens/s; infinite where nothing is known."""
+        seconds = self._maker.least_seconds(file)
+        return 1 / seconds if seconds else inf
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the weights alone are more than the machine holds, whatever the placement."""
+        return self.least_bytes > self._maker.room_bytes
+
+    def option(self, file: Artifact) -> Option | None:
+        """The model in that file; None where it does not fit or misses a limit that was asked for."""
+        if self._maker.least_bytes(file) > self._maker.room_bytes:
+            return None
+        made = self._of(file)
+        return None if isinstance(made, Turned) or _too_slow(made, self._needs) else made
+
+    def turned(self) -> Turned:
+        """Why there is no option: what keeps that file from being one which comes nearest."""
+        if not self._made:
+            return self._maker.refuse(min(self.files, key=self._maker.least_bytes))
+        run = [made for made in self._made.values() if isinstance(made, Option)]
+        slow = _too_slow(max(run, key=lambda o: o.speed.decode_tokens_per_s), self._needs) if run else None
+        turned = [made for made in self._made.values() if isinstance(made, Turned)]
+        return slow or min(turned, key=lambda t: t.missing_bytes or 0)
+
+    def _of(self, file: Artifact) -> Option | Turned:
+        if file.quantization not in self._made:
+            self._made[file.quantization] = self._maker.make(file)
+        return self._made[file.quantization]
+
+
+class Known(NamedTuple):
+    """What was computed of a model beforehand."""
+
+    weights: Mapping[str, Weights]
+    """By GGUF quantization, all that are on offer."""
+    checkpoints: Mapping[str, Weights] = MappingProxyType({})
+    """By the format of a checkpoint, as far as they are known."""
+    compute: Compiled = MappingProxyType({})
+    """Compute buffers under the settings that no requirement changes."""
+
+
+def offers(model: Model, known: Known, requirements: Requirements, machine: Machine) -> Offers | Turned:
+    """What the model has to offer on the machine, or why it needs no look at its placement."""
     if need := unmet_need(model, requirements):
         return Turned(need)
     files = quantizations(model, requirements)
     if isinstance(files, Turned):
         return files
-    settings = settings_for(model, requirements)
     if requirements.backend in ENGINES:
-        return _served_options(model, files, settings, requirements, machine)
-    known = compiled if settings == settings_for(model, Requirements()) else {}
-    any_quantization = footprint_of(model.architecture, weights[files[0].quantization], settings, known)
-    found: list[Option] = []
-    nearest: Turned | None = None
-    for artifact in files:
-        held = as_large_as(weights[artifact.quantization], artifact.bytes)
-        footprint = any_quantization.with_weights(held)
-        pace = Pace(_workload(model, artifact, held, settings, requirements), machine)
+        return Offers(model, files, requirements, _Served(model, known, requirements, machine))
+    return Offers(model, files, requirements, _Placed(model, known, requirements, machine))
+
+
+class _Maker(Protocol):
+    """A way to run a model's files on a machine."""
+
+    room_bytes: int
+    """All the memory that weights could lie in."""
+
+    def least_bytes(self, file: Artifact) -> int:
+        """What the file's weights take, at least."""
+
+    def least_seconds(self, file: Artifact) -> float:
+        """What reading the weights for one token takes, at least; 0 where a bandwidth is not known."""
+
+    def make(self, file: Artifact) -> Option | Turned:
+        """The file, placed and timed, or why it cannot be."""
+
+    def refuse(self, file: Artifact) -> Turned:
+        """Why a file that is more than all the memory is too large."""
+
+
+class _Placed:
+    """llama.cpp and what is built on it: layers are placed by this program."""
+
+    def __init__(self, model: Model, known: Known, needs: Requirements, machine: Machine) -> None:
+        self._model, self._weights, self._needs, self._machine = model, known.weights, needs, machine
+        self._settings = settings_for(model, needs)
+        self._compiled = known.compute if self._settings == settings_for(model, Requirements()) else {}
+        self.room_bytes = room_bytes(machine)
+
+    def least_bytes(self, file: Artifact) -> int:
+        return self._weights[file.quantization].total_bytes
+
+    def least_seconds(self, file: Artifact) -> float:
+        """The devices read one after the other: the GPUs what they can hold, the host the rest."""
+        machine, moe, weights = self._machine, self._model.architecture.moe, self._weights[file.quantization]
+        active = moe.n_experts_used / moe.n_experts if moe else 1.0
+        read = sum(weights.layers) + weights.output_bytes + weights.tied_bytes + active * sum(weights.experts)
+        rates = [
+            inf if gpu.bandwidth_bytes_per_s is None else gpu.bandwidth_bytes_per_s for gpu in machine.gpus
+        ]
+        host = machine.host.memory.bandwidth_bytes_per_s or inf
+        fastest = max((*rates, host))
+        if machine.unified or not machine.gpus:
+            return read / fastest
+        over = weights.total_bytes - weights.input_bytes - sum(gpu.capacity_bytes for gpu in machine.gpus)
+        left = max(0.0, over * active)  # routed experts alone, which are read least
+        return (read - left) / fastest + left / host
+
+    def make(self, file: Artifact) -> Option | Turned:
+        machine, weights = self._machine, as_large_as(self._weights[file.quantization], file.bytes)
+        footprint = self._footprint.with_weights(weights)
+        pace = Pace(_workload(self._model, file, weights, self._settings, self._needs), machine)
         split = solve(footprint, machine, pace.rate)
         if split is None:
-            turned = too_large(footprint, machine, artifact.quantization)
-            nearest = min((t for t in (nearest, turned) if t), key=lambda t: t.missing_bytes or 0)
-            continue
+            return too_large(footprint, machine, file.quantization)
         speed = pace.speed(split)
         if speed is None:
-            return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
-        memory = estimate_memory(footprint, split, machine, "config-rules")
-        share = ram_share(memory, machine)
-        found.append(Option(model, artifact, settings, footprint, split, memory, speed, share))
-    if not found:
-        return nearest or Turned("has no quantization that can be estimated")
-    return _fast_enough(found, requirements)
+            return Turned(_(UNKNOWN_BANDWIDTH))
+        return Option(self._model, file, self._settings, footprint, split, speed, machine)
+
+    def refuse(self, file: Artifact) -> Turned:
+        weights = as_large_as(self._weights[file.quantization], file.bytes)
+        return too_large(self._footprint.with_weights(weights), self._machine, file.quantization)
+
+    @cached_property
+    def _footprint(self) -> Footprint:
+        """The model's, with any weights: nothing else depends on the quantization."""
+        weights = next(iter(self._weights.values()))
+        return footprint_of(self._model.architecture, weights, self._settings, self._compiled)
 
 
-def _served_options(
-    model: Model,
-    files: Iterable[Artifact],
-    settings: Settings,
-    requirements: Requirements,
-    machine: Machine,
-) -> tuple[Option, ...] | Turned:
-    """The options under an engine that divides the model over GPUs by itself."""
-    backend = requirements.backend or "vllm"
-    found: list[Option] = []
-    nearest: Turned | None = None
-    for artifact in files:
+class _Served:
+    """An engine that divides the model over GPUs by itself."""
+
+    def __init__(self, model: Model, known: Known, needs: Requirements, machine: Machine) -> None:
+        self._model, self._checkpoints, self._needs, self._machine = model, known.checkpoints, needs, machine
+        self._settings = settings_for(model, needs)
+        rates = [gpu.bandwidth_bytes_per_s for gpu in machine.gpus]
+        self._bytes_per_s = sum(inf if rate is None else float(rate) for rate in rates) or inf
+        self.room_bytes = room_bytes(machine)
+
+    def least_bytes(self, file: Artifact) -> int:
+        return self._model.n_params * LEAST_BITS // 8
+
+    def least_seconds(self, file: Artifact) -> float:
+        read = (self._model.n_params_active or self._model.n_params) * LEAST_READ_BITS / 8
+        return read / self._bytes_per_s
+
+    def make(self, file: Artifact) -> Option | Turned:
+        arch, settings, machine = self._model.architecture, self._settings, self._machine
+        backend = self._needs.backend or "vllm"
         try:
-            held = engine_weights(model.architecture, artifact.quantization)
-            served = serve(
-                model.architecture, held, settings, machine, backend=backend, source="config-rules"
-            )
+            weights = self._checkpoints.get(file.quantization) or engine_weights(arch, file.quantization)
+            served = serve(arch, weights, settings, machine, backend=backend, source="config-rules")
         except AdvisorError as error:
-            return Turned(str(error), artifact.quantization)
+            return Turned(str(error), file.quantization)
         if served.memory.fits is False:
-            turned = _too_large_for(served, artifact.quantization)
-            nearest = min((t for t in (nearest, turned) if t), key=lambda t: t.missing_bytes or 0)
-            continue
-        split = as_split(model.architecture, served.plan, machine)
-        workload = _workload(model, artifact, held, settings, requirements)
+            return _too_large_for(served, file.quantization)
+        workload = _workload(self._model, file, weights, settings, self._needs)
         speed = served_speed(workload, served, machine)
         if speed is None:
-            return Turned("its speed cannot be told: the memory bandwidth of a device it needs is unknown")
-        footprint = footprint_of(model.architecture, held, settings)
-        share = ram_share(served.memory, machine)
-        found.append(Option(model, artifact, settings, footprint, split, served.memory, speed, share, served))
-    if not found:
-        return nearest or Turned("has no quantization that can be estimated")
-    return _fast_enough(found, requirements)
+            return Turned(_(UNKNOWN_BANDWIDTH))
+        split, footprint = as_split(arch, served.plan, machine), footprint_of(arch, weights, settings)
+        return Option(self._model, file, settings, footprint, split, speed, machine, served)
+
+    def refuse(self, file: Artifact) -> Turned:
+        made = self.make(file)
+        return made if isinstance(made, Turned) else Turned(_("has no quantization that can be estimated"))
+
+
+LEAST_BITS: Final = 4
+"""No format of the engines' own stores a weight in fewer bits."""
+LEAST_READ_BITS: Final = 2
+"""Of the parameters that a token passes through, half may be a table that it reads one row of."""
+
+UNKNOWN_BANDWIDTH: Final = N_(
+    "its speed cannot be told: the memory bandwidth of a device it needs is unknown"
+)
 
 
 def _too_large_for(served: Served, quantization: str) -> Turned:
@@ -240,12 +414,6 @@ def _workload(
     )
 
 
-def ram_share(memory: MemoryEstimate, machine: Machine) -> float:
-    """Part of the RAM left to models that is filled."""
-    taken = sum(d.total_bytes for d in memory.devices if d.kind == "cpu" or machine.unified)
-    return taken / max(1, machine.host_capacity_bytes)
-
-
 def lifts(
     model: Model, weights: Mapping[str, Weights], requirements: Requirements, machine: Machine
 ) -> tuple[Change, ...]:
@@ -254,26 +422,28 @@ def lifts(
     if isinstance(files, Turned) or requirements.backend in ENGINES:
         return ()
     smallest = min(files, key=lambda file: weights[file.quantization].total_bytes)
-    held = as_large_as(weights[smallest.quantization], smallest.bytes)
+    file = as_large_as(weights[smallest.quantization], smallest.bytes)
     question = Question(
         architecture=model.architecture,
-        weights=held,
+        weights=file,
         quantization=smallest.quantization,
         settings=settings_for(model, requirements),
         machine=machine,
-        weights_in=lambda name: held,  # no other file is smaller
+        weights_in=lambda name: file,  # no other file is smaller
     )
     return would_fit(question, holds_anywhere)
 
 
+def room_bytes(machine: Machine) -> int:
+    """All the memory of a machine that models may use, its parts counted together."""
+    gpus = 0 if machine.unified else sum(gpu.capacity_bytes for gpu in machine.gpus)
+    return machine.host_capacity_bytes + gpus
+
+
 def too_large(footprint: Footprint, machine: Machine, quantization: str) -> Turned:
     """What the machine lacks, counted over all its memory together."""
-    everything_on_host = estimate_memory(
-        footprint, Split(gpu_layers=(0,) * len(machine.gpus)), machine, "config-rules"
-    )
-    need = everything_on_host.total_bytes
-    room = machine.host_capacity_bytes
-    room += 0 if machine.unified else sum(gpu.capacity_bytes for gpu in machine.gpus)
+    _gpus, everything = allocate(footprint, Split())
+    need, room = everything.total_bytes + HOST_OVERHEAD_BYTES, room_bytes(machine)
     missing = max(1, need - room)
     return Turned(
         f"{DOES_NOT_FIT}{quantization} needs {format_bytes(need, digits=1)}, the machine has "
@@ -283,21 +453,29 @@ def too_large(footprint: Footprint, machine: Machine, quantization: str) -> Turn
     )
 
 
-def _fast_enough(found: Iterable[Option], needs: Requirements) -> tuple[Option, ...] | Turned:
-    """The options that keep the limits on speed that were asked for."""
-    found = tuple(found)
+def _too_slow(option: Option, needs: Requirements) -> Turned | None:
+    """The limit on speed that an option misses, if there is one."""
+    speed, quantization = option.speed, option.artifact.quantization
     floor, limit = needs.min_tokens_per_s, needs.max_ttft_s
-    if floor is not None:
-        quick = tuple(o for o in found if o.speed.decode_tokens_per_s >= floor)
-        if not quick:
-            best = max(o.speed.decode_tokens_per_s for o in found)
-            return Turned(f"reaches about {best:.1f} tok/s here; {floor:g} were asked for")
-        found = quick
-    if limit is not None:
-        prompt = tuple(o for o in found if o.speed.ttft_s is not None and o.speed.ttft_s <= limit)
-        if not prompt:
-            times = [o.speed.ttft_s for o in found if o.speed.ttft_s is not None]
-            told = f"about {min(times):.1f} s" if times else "an unknown time"
-            return Turned(f"needs {told} to the first token here; at most {limit:g} s were asked for")
-        found = prompt
-    return found
+    if floor is not None and speed.decode_tokens_per_s < floor:
+        return Turned(
+            _("reaches about {rate:.1f} tok/s here as {quantization}; {asked:g} were asked for").format(
+                rate=speed.decode_tokens_per_s, quantization=quantization, asked=floor
+            ),
+            quantization,
+        )
+    if limit is not None and speed.ttft_s is None:
+        return Turned(
+            _("needs an unknown time to the first token here; at most {asked:g} s were asked for").format(
+                asked=limit
+            )
+        )
+    if limit is not None and speed.ttft_s is not None and speed.ttft_s > limit:
+        return Turned(
+            _(
+                "needs about {seconds:.1f} s to the first token here as {quantization}; "
+                "at most {asked:g} s were asked for"
+            ).format(seconds=speed.ttft_s, quantization=quantization, asked=limit),
+            quantization,
+        )
+    return None

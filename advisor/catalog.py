@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from math import prod
 from pathlib import Path
@@ -21,11 +22,13 @@ from pydantic import TypeAdapter, ValidationError
 from advisor.candidates import settings_for
 from advisor.compiled import Compiled, usual_buffers
 from advisor.errors import CatalogError, ConfigError, UnknownModelError
+from advisor.i18n import _
 from advisor.model import Artifact, Model
 from advisor.quality import QualityData
 from advisor.resources import CATALOG_DIR
+from advisor.serving.formats import engine_weights
 from advisor.usecase import Requirements
-from advisor.value import Value
+from advisor.value import Value, problem
 from advisor.weights import Weights, weights_by_rule
 from advisor.yaml_files import read_yaml
 
@@ -44,6 +47,8 @@ class Catalog(Value):
     """Sorted by id."""
     weights: Mapping[str, Mapping[str, Weights]]
     """By model id and GGUF quantization: what `weights_by_rule` gives, computed once."""
+    checkpoints: Mapping[str, Mapping[str, Weights]] = {}
+    """The same by the format of a checkpoint: what `engine_weights` gives."""
     compute: Mapping[str, Compiled] = {}
     """By model id: the compute buffers under the settings that no requirement changes, computed once."""
     quality: QualityData
@@ -57,9 +62,11 @@ class Catalog(Value):
         for model in self.models:
             if wanted in (known.lower() for known in model.names):
                 return model
-        nearest = ", ".join(self.nearest(wanted)) or "none is near"
+        nearest = ", ".join(self.nearest(wanted)) or _("none is near")
         raise UnknownModelError(
-            f"no model {name!r} in the catalog; nearest: {nearest} (`advisor models list` shows all)"
+            _(
+                "no model {name!r} in the catalog; nearest: {nearest} (`advisor models list` shows all)"
+            ).format(name=name, nearest=nearest)
         )
 
     def nearest(self, name: str, *, limit: int = 3) -> list[str]:
@@ -78,11 +85,15 @@ def load_catalog(folder: Path = CATALOG_DIR) -> Catalog:
         return Catalog.model_validate_json(path.read_bytes())
     except OSError as error:
         raise CatalogError(
-            f"{path} cannot be read ({error.strerror}); compile it with `python -m advisor.catalog`"
+            _("{path} cannot be read ({reason}); compile it with `python -m advisor.catalog`").format(
+                path=path, reason=_(error.strerror or str(error))
+            )
         ) from error
     except ValidationError as error:
         raise CatalogError(
-            f"{path} is broken: {first_problem(error)}; compile it anew with `python -m advisor.catalog`"
+            _("{path} is broken: {problem}; compile it anew with `python -m advisor.catalog`").format(
+                path=path, problem=first_problem(error)
+            )
         ) from error
 
 
@@ -102,6 +113,7 @@ def compile_catalog(folder: Path = CATALOG_DIR) -> Catalog:
         date=max((model.checked for model in models), default=date.min),
         models=tuple(models),
         weights={model.id: weights_of_model(model) for model in models if _ggufs(model)},
+        checkpoints={model.id: sizes for model in models if (sizes := checkpoint_weights(model))},
         compute=_buffers([model for model in models if _ggufs(model)]),
         quality=_read_quality(folder / "quality.yaml"),
     )
@@ -111,16 +123,16 @@ def compiled_text(catalog: Catalog) -> str:
     """What `catalog/models.json` holds: sorted keys, one line a model, so that changes can be reviewed."""
     document = catalog.model_dump(mode="json", exclude_defaults=True)
     models = ",\n".join(_compact(model) for model in document["models"])
-    weights = ",\n".join(
-        f"{_compact(name)}: {_compact(sizes)}" for name, sizes in document["weights"].items()
-    )
-    compute = ",\n".join(
-        f"{_compact(name)}: {_compact(buffers)}" for name, buffers in document["compute"].items()
-    )
+    parts = ("checkpoints", "compute", "weights")
+    by_model = ",\n".join(f"{_compact(part)}: {{\n{_lines(document[part])}\n}}" for part in parts)
     return (
-        f'{{"compute": {{\n{compute}\n}},\n"date": {_compact(document["date"])},\n"models": [\n{models}\n],\n'
-        f'"quality": {_compact(document["quality"])},\n"weights": {{\n{weights}\n}}}}\n'
+        f'{{"date": {_compact(document["date"])},\n"models": [\n{models}\n],\n'
+        f'"quality": {_compact(document["quality"])},\n{by_model}}}\n'
     )
+
+
+def _lines(by_model: Mapping[str, object]) -> str:
+    return ",\n".join(f"{_compact(name)}: {_compact(value)}" for name, value in by_model.items())
 
 
 def schema_text() -> str:
@@ -140,6 +152,15 @@ def weights_of_model(model: Model) -> dict[str, Weights]:
     """By GGUF quantization on offer; raises `ConfigError` for one without rules."""
     quantizations = sorted({artifact.quantization for artifact in _ggufs(model)})
     return {q: weights_by_rule(model.architecture, q) for q in quantizations}
+
+
+def checkpoint_weights(model: Model) -> dict[str, Weights]:
+    """By format on offer, those without rules left out."""
+    sizes: dict[str, Weights] = {}
+    for quantization in sorted({a.quantization for a in model.artifacts if not a.is_gguf}):
+        with suppress(ConfigError):
+            sizes[quantization] = engine_weights(model.architecture, quantization)
+    return sizes
 
 
 def buffers_of_model(model: Model) -> dict[str, tuple[int, ...]]:
@@ -209,33 +230,39 @@ def _check_names(places: Mapping[Path, Iterable[Model]]) -> None:
 
 def check_model(path: Path, model: Model) -> None:
     """Raises `CatalogError` for an entry that contradicts itself."""
-    problem = next(_problems(model), None)
-    if problem:
-        raise CatalogError(f"{path}: {model.id}: {problem}")
+    wrong = next(_problems(model), None)
+    if wrong:
+        raise CatalogError(f"{path}: {model.id}: {wrong}")
 
 
 def _problems(model: Model) -> Iterator[str]:
     """What the types cannot see, each as "field: what is wrong; the fix"."""
     arch, active = model.architecture, model.n_params_active
     if model.released > model.checked:
-        yield f"released: {model.released} is after checked, {model.checked}; correct the date"
+        yield _("released: {released} is after checked, {checked}; correct the date").format(
+            released=model.released, checked=model.checked
+        )
     if any(cell.date > model.checked for cell in model.quality):
-        yield "quality: a score is dated after checked; correct the date, or check the entry again"
+        yield _("quality: a score is dated after checked; correct the date, or check the entry again")
     if (arch.moe is not None) != (active is not None):
-        yield "n_params_active: give it for mixtures of experts, and for them alone"
+        yield _("n_params_active: give it for mixtures of experts, and for them alone")
     if active is not None and active >= model.n_params:
-        yield f"n_params_active: {active} is not below n_params, {model.n_params}; correct one of them"
+        yield _("n_params_active: {active} is not below n_params, {n_params}; correct one of them").format(
+            active=active, n_params=model.n_params
+        )
     quantizations = [artifact.quantization for artifact in _ggufs(model)]
     if len(set(quantizations)) < len(quantizations):
-        yield "artifacts: a GGUF quantization is offered twice; keep the better packager's"
+        yield _("artifacts: a GGUF quantization is offered twice; keep the better packager's")
     try:
         weights_of_model(model)
         counted = _count_parameters(model)
     except ConfigError as error:
-        yield f"architecture: {error}; correct the field, or leave the model out"
+        yield _("architecture: {problem}; correct the field, or leave the model out").format(problem=error)
         return
     if abs(model.n_params / counted - 1) > PARAMETER_TOLERANCE:
-        yield f"n_params: {model.n_params} is not what the architecture gives, {counted}; correct one of them"
+        yield _(
+            "n_params: {n_params} is not what the architecture gives, {counted}; correct one of them"
+        ).format(n_params=model.n_params, counted=counted)
 
 
 def _count_parameters(model: Model) -> int:
@@ -247,8 +274,8 @@ def _count_parameters(model: Model) -> int:
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, as "field: reason"."""
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "document"
-    return " ".join(f"{field}: {first['msg']}".split())
+    field = ".".join(str(part) for part in first["loc"]) or _("document")
+    return " ".join(f"{field}: {problem(first)}".split())
 
 
 def main(folder: Path = CATALOG_DIR) -> None:

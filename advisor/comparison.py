@@ -11,6 +11,7 @@ from advisor.assessment import Quality
 from advisor.catalog import Catalog
 from advisor.estimation import Estimate, estimate_on
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.model import Model, ModelKind
 from advisor.quality import QualityData, quality_of
 from advisor.ranking import felt_rate
@@ -156,9 +157,15 @@ def differences(sides: Sequence[Side], use_case: UseCase, qualities: Sequence[Qu
         _of_speed(sides),
         _of_memory(sides),
         _of_terms(sides),
-        *(f"{s.superseded_by} superseded {s.model}." for s in sides if s.superseded_by),
+        *(_superseded(side) for side in sides),
     )
     return tuple(sentence for sentence in found if sentence)
+
+
+def _superseded(side: Side) -> str | None:
+    if side.superseded_by is None:
+        return None
+    return _("{newer} superseded {model}.").format(newer=side.superseded_by, model=side.model)
 
 
 def _of_fit(sides: Sequence[Side]) -> str | None:
@@ -166,24 +173,35 @@ def _of_fit(sides: Sequence[Side]) -> str | None:
     if not lacking:
         return None
     if len(lacking) == len(sides):
-        return "None of them fits on this machine."
-    misses = (f"{s.model} ({format_bytes(s.estimate.memory.missing_bytes)} missing)" for s in lacking)
-    return f"On this machine {' and '.join(misses)} does not fit."
+        return _("None of them fits on this machine.")
+    misses = (
+        _("{model} ({size} missing)").format(
+            model=side.model, size=format_bytes(side.estimate.memory.missing_bytes)
+        )
+        for side in lacking
+    )
+    return _("On this machine {models} does not fit.").format(models=_(" and ").join(misses))
 
 
 def _of_quality(sides: Sequence[Side], use_case: UseCase, qualities: Sequence[Quality]) -> str | None:
     rows = [(q.score, side.model, q) for side, q in zip(sides, qualities, strict=True) if q.score is not None]
     if len(rows) < 2:
         return None
-    (high, best, most), *_, (low, last, least) = sorted(rows, key=lambda row: (-row[0], row[1]))
-    weak = [name for _, name, quality in rows if quality.evidence == "estimated"]
-    doubt = f", where {' and '.join(weak)} is estimated" if weak else ""
+    (high, best, most), *_between, (low, last, least) = sorted(rows, key=lambda row: (-row[0], row[1]))
     if _overlap(most, least):
-        return (
-            f"For {use_case.value} the bands of {best} ({high:.0f}) and {last} ({low:.0f}) overlap: neither"
-            f" is surely better{doubt}."
+        text = _(
+            "For {use_case} the bands of {best} ({high:.0f}) and {last} ({low:.0f}) overlap: neither is"
+            " surely better"
         )
-    return f"For {use_case.value} {best} scores {high:.0f} against {last}'s {low:.0f}{doubt}."
+    else:
+        text = _("For {use_case} {best} scores {high:.0f} against {last}'s {low:.0f}")
+    text = text.format(use_case=use_case.value, best=best, high=high, last=last, low=low)
+    weak = [name for _score, name, quality in rows if quality.evidence == "estimated"]
+    if weak:
+        text = _("{sentence}, where {models} is estimated").format(
+            sentence=text, models=_(" and ").join(weak)
+        )
+    return f"{text}."
 
 
 def _overlap(best: Quality, last: Quality) -> bool:
@@ -200,21 +218,28 @@ def _of_speed(sides: Sequence[Side]) -> str | None:
     )
     if len(rows) < 2 or len({side.kind for side in sides}) > 1:
         return None
-    (fast, first), *_, (slow, last) = rows
-    return f"{first} is {fast / slow:.1f} times as fast as {last} ({fast:,.0f} and {slow:,.0f} tokens/s)."
+    (fast, first), *_between, (slow, last) = rows
+    text = _("{first} is {ratio:.1f} times as fast as {last} ({fast:,.0f} and {slow:,.0f} tokens/s).")
+    return text.format(first=first, ratio=fast / slow, last=last, fast=fast, slow=slow)
 
 
 def _of_memory(sides: Sequence[Side]) -> str | None:
     rows = sorted((side.estimate.memory.total_bytes, side.model) for side in sides)
-    (least, first), *_, (most, last) = rows
+    (least, first), *_between, (most, last) = rows
     if least == most:
         return None
-    return f"{first} takes {format_bytes(most - least)} less memory than {last}."
+    text = _("{first} takes {size} less memory than {last}.")
+    return text.format(first=first, size=format_bytes(most - least), last=last)
 
 
 def _of_terms(sides: Sequence[Side]) -> str | None:
     names = {side.license for side in sides}
     if len(names) < 2:
         return None
-    terms = (f"{side.model} is under {side.license or 'terms that were not read'}" for side in sides)
+    terms = (
+        _("{model} is under {license}").format(
+            model=side.model, license=side.license or _("terms that were not read")
+        )
+        for side in sides
+    )
     return ", ".join(terms) + "."

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from advisor.architecture import Architecture
-from advisor.graphs import Layout, compute_bytes, layout_code, spread_evenly
+from advisor.graphs import Layout, compute_bytes, layout_code, spread_evenly, spread_name
 from advisor.memory import Split, layout_of
 from advisor.settings import Settings
 
 Compiled = Mapping[str, tuple[int, ...]]
-"""The buffer of every GPU and last that of the host, by `layout_code`."""
+"""The buffer of every GPU and last that of the host, by `layout_code` or `spread_name`."""
 
 
 def usual_buffers(arch: Architecture, settings: Settings) -> dict[str, tuple[int, ...]]:
@@ -23,6 +23,10 @@ def usual_buffers(arch: Architecture, settings: Settings) -> dict[str, tuple[int
         code = layout_code(arch, layout)
         if code not in known:
             known[code] = compute_bytes(arch, settings, layout)
+    for n_gpus, pipeline in ((1, False), (2, False), (3, True)):
+        layout = spread_evenly(arch, n_gpus, pipeline=pipeline)
+        known[spread_name(n_gpus, pipeline=pipeline)] = known[layout_code(arch, layout)]
+    known[spread_name(0, pipeline=False)] = known[layout_code(arch, layout_of(arch, Split()))]
     return dict(sorted(known.items()))
 
 

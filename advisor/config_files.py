@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from advisor.errors import ConfigError
 from advisor.folders import Folder, naming
+from advisor.i18n import _
 
 MAX_CONFIG_BYTES: Final = 16 << 20
 """Real configs reach 3 MB (per-tensor quantization lists); anything far larger is not one."""
@@ -17,7 +18,7 @@ def read_config(folder: Folder, name: str) -> str:
     """The text of a config.json; raises `ConfigError` for a file that is none or cannot be read."""
     with naming(folder.label(name), ConfigError), folder.open(name) as opened:
         if opened.size > MAX_CONFIG_BYTES:
-            raise ConfigError("too large for a config.json; give the model's own")
+            raise ConfigError(_("too large for a config.json; give the model's own"))
         return opened.read(0, opened.size).decode(errors="replace") if opened.size else ""
 
 
@@ -26,7 +27,9 @@ def parse_config(label: str, text: str) -> Mapping[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{label} is not JSON: {error}") from error
+        raise ConfigError(_("{label} is not JSON: {problem}").format(label=label, problem=error)) from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{label} does not hold a configuration: its JSON is not an object")
+        raise ConfigError(
+            _("{label} does not hold a configuration: its JSON is not an object").format(label=label)
+        )
     return data

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from advisor.assessment import SpeedEstimate
 from advisor.demand import PEAK_UTILIZATION, Demand, Number, busy_share, machines_needed, service
+from advisor.i18n import N_, _
 from advisor.local_cost import (
     LOCAL_KINDS,
     SPREAD,
@@ -32,9 +33,9 @@ from advisor.usecase import Requirements
 from advisor.value import SCHEMA_VERSION, Value
 
 _TITLES: Final[dict[LocalKind, str]] = {
-    "owned": "this machine, owned",
-    "purchased": "machine like it, bought",
-    "rented": "rented GPU",
+    "owned": N_("this machine, owned"),
+    "purchased": N_("machine like it, bought"),
+    "rented": N_("rented GPU"),
 }
 
 OptionKind = Literal["api", "same-model-api", LocalKind]
@@ -103,11 +104,11 @@ def api_option(price: ApiPrice, demand: Demand) -> CostOption:
     monthly = price.usd_per_request * demand.requests_per_month
     window = price.context_window
     fits = None if window is None else demand.input_tokens + demand.output_tokens <= window
-    context = {
-        True: (),
-        False: (f"a request is longer than its context of {window} tokens",),
-        None: ("its context length is not known",),
-    }[fits]
+    context: tuple[str, ...] = ()
+    if fits is None:
+        context = (_("its context length is not known"),)
+    elif not fits:
+        context = (_("a request is longer than its context of {n} tokens").format(n=window),)
     return CostOption(
         name=price.name,
         kind="same-model-api" if price.same_model else "api",
@@ -134,9 +135,9 @@ def held_against(comparison: CostComparison, needs: Requirements) -> CostCompari
 
 def _ruled_out(option: CostOption, needs: Requirements) -> Iterator[str]:
     if needs.privacy == "local-only" and option.kind in ("api", "same-model-api"):
-        yield "sends requests off the machine, which the plan rules out"
+        yield _("sends requests off the machine, which the plan rules out")
     if needs.budget_usd is not None and (option.monthly_usd or 0) > needs.budget_usd:
-        yield f"above the plan's budget of ${needs.budget_usd:g} a month"
+        yield _("above the plan's budget of ${usd:g} a month").format(usd=needs.budget_usd)
 
 
 def local_option(kind: LocalKind, local: LocalSide, demand: Demand) -> CostOption:
@@ -148,7 +149,7 @@ def local_option(kind: LocalKind, local: LocalSide, demand: Demand) -> CostOptio
     monthly = monthly_usd(kind, local.terms, demand, busy, machines)
     price = local.terms.purchase_usd.value if kind == "purchased" else Decimal(0)
     return CostOption(
-        name=_TITLES[kind],
+        name=_(_TITLES[kind]),
         kind=kind,
         initial_usd=None if price is None else price * machines,
         monthly_usd=monthly,
@@ -170,19 +171,30 @@ def _local_notes(
         "purchased": (terms.purchase_usd, *power),
         "rented": (terms.rent_usd_per_hour,),
     }
-    notes = [f"{item.name} unknown: {item.source}" for item in asked[kind] if item.value is None]
+    notes = [
+        _("{figure} unknown: {hint}").format(figure=item.name, hint=item.source)
+        for item in asked[kind]
+        if item.value is None
+    ]
     price = asked[kind][0]
     if kind != "owned" and price.value is not None:
         notes.append(f"{price.name}: {price.value} {price.unit}")
     kwh = None if kind == "rented" else electricity_kwh(terms, demand, busy)
-    used = "" if kwh is None else f", {kwh:.0f} kWh a month{' each' if needed > 1 else ''}"
-    notes.append(f"busy {busy:.1%} of its hours{used}")
-    notes += ["what was paid for it is not counted"] if kind == "owned" else []
+    notes.append(_use(kwh, each=needed > 1).format(busy=busy, kwh=kwh))
+    notes += [_("what was paid for it is not counted")] if kind == "owned" else []
     if demand.input_tokens + demand.output_tokens > local.n_ctx:
-        notes.append(f"a request is longer than the plan's context of {local.n_ctx} tokens")
+        notes.append(_("a request is longer than the plan's context of {n} tokens").format(n=local.n_ctx))
     if needed > 1:
-        notes.append(f"the peak hour needs {needed} machines")
+        notes.append(_("the peak hour needs {n} machines").format(n=needed))
     return tuple(notes)
+
+
+def _use(kwh: Decimal | None, *, each: bool) -> str:
+    if kwh is None:
+        return _("busy {busy:.1%} of its hours")
+    if each:
+        return _("busy {busy:.1%} of its hours, {kwh:.0f} kWh a month each")
+    return _("busy {busy:.1%} of its hours, {kwh:.0f} kWh a month")
 
 
 def compare(
@@ -218,13 +230,13 @@ def _crossings(local: LocalSide, demand: Demand, apis: tuple[ApiPrice, ...]) -> 
 
 
 _DEMAND_FLAGS: Final = {
-    "requests_per_day": ("requests", "requests/day", "--requests-per-day"),
-    "input_tokens": ("prompt", "tokens/request", "--input-tokens"),
-    "output_tokens": ("answer", "tokens/request", "--output-tokens"),
-    "cached_share": ("prompt read from a cache", "share", "--cached-share"),
-    "peak_factor": ("busiest hour over a mean one", "times", "--peak-factor"),
-    "active_hours": ("hours of service", "hours/day", "--active-hours"),
-    "months": ("period", "months", "--months"),
+    "requests_per_day": (N_("requests"), N_("requests/day"), "--requests-per-day"),
+    "input_tokens": (N_("prompt"), N_("tokens/request"), "--input-tokens"),
+    "output_tokens": (N_("answer"), N_("tokens/request"), "--output-tokens"),
+    "cached_share": (N_("prompt read from a cache"), N_("share"), "--cached-share"),
+    "peak_factor": (N_("busiest hour over a mean one"), N_("times"), "--peak-factor"),
+    "active_hours": (N_("hours of service"), N_("hours/day"), "--active-hours"),
+    "months": (N_("period"), N_("months"), "--months"),
 }
 
 
@@ -232,10 +244,10 @@ def _defaults(demand: Demand, stated: Collection[str]) -> tuple[Assumption, ...]
     """The parts of the demand that nobody stated."""
     return tuple(
         Assumption(
-            name=name,
+            name=_(name),
             value=Decimal(getattr(demand, field)),
-            unit=unit,
-            source=f"default (change with {flag})",
+            unit=_(unit),
+            source=_("default (change with {flag})").format(flag=flag),
             date=None,
         )
         for field, (name, unit, flag) in _DEMAND_FLAGS.items()
@@ -244,10 +256,10 @@ def _defaults(demand: Demand, stated: Collection[str]) -> tuple[Assumption, ...]
 
 
 def _api_rows(apis: tuple[ApiPrice, ...], sources: Sources) -> tuple[Assumption, ...]:
-    source = f"genai-prices {sources.genai_prices}, as of 12:00 UTC"
+    source = _("genai-prices {version}, as of 12:00 UTC").format(version=sources.genai_prices)
     return tuple(
         Assumption(
-            name=f"{api.name}, one request",
+            name=_("{api}, one request").format(api=api.name),
             value=api.usd_per_request,
             unit="USD",
             source=source,
@@ -262,39 +274,40 @@ def _serving(speed: SpeedEstimate) -> tuple[Assumption, ...]:
 
     def rate(name: str, tokens_per_s: float | None) -> Assumption:
         if tokens_per_s is None:
-            why = "not known: reckoned with the speed of all requests together, its lower bound"
-            return Assumption.unknown(name, "tokens/s", why)
-        value = Decimal(str(tokens_per_s))
-        return Assumption(
-            name=name, value=value, unit="tokens/s", source=f"the plan: {speed.basis}", date=None
-        )
+            why = _("not known: reckoned with the speed of all requests together, its lower bound")
+            return Assumption.unknown(name, _("tokens/s"), why)
+        value, source = Decimal(str(tokens_per_s)), _("the plan: {basis}").format(basis=speed.basis)
+        return Assumption(name=name, value=value, unit=_("tokens/s"), source=source, date=None)
 
     return (
-        rate("answer speed of one request", speed.decode_tokens_per_s),
-        rate("answer speed of all requests together", speed.throughput_tokens_per_s),
-        rate("prompt speed", speed.prefill_tokens_per_s),
+        rate(_("answer speed of one request"), speed.decode_tokens_per_s),
+        rate(_("answer speed of all requests together"), speed.throughput_tokens_per_s),
+        rate(_("prompt speed"), speed.prefill_tokens_per_s),
         _own(
-            "busiest a machine may be in the peak hour",
+            _("busiest a machine may be in the peak hour"),
             PEAK_UTILIZATION,
-            "share",
-            "beyond it requests mostly wait",
+            _("beyond it requests mostly wait"),
         ),
-        _own("range shown as low and high", SPREAD, "share", "speed and demand off by this much"),
+        _own(_("range shown as low and high"), SPREAD, _("speed and demand off by this much")),
     )
 
 
-def _own(name: str, value: Decimal, unit: str, why: str) -> Assumption:
-    return Assumption(name=name, value=value, unit=unit, source=f"this program's choice: {why}", date=None)
+def _own(name: str, share: Decimal, why: str) -> Assumption:
+    source = _("this program's choice: {reason}").format(reason=why)
+    return Assumption(name=name, value=share, unit=_("share"), source=source, date=None)
 
 
 def _not_counted(local: LocalSide | None) -> tuple[str, ...]:
-    api = ("taxes on API use, hardware and rent", "free tiers, batch discounts and fees for writing a cache")
+    api = (
+        _("taxes on API use, hardware and rent"),
+        _("free tiers, batch discounts and fees for writing a cache"),
+    )
     if local is None:
         return api
-    labour = () if local.terms.labour_usd_per_month else ("labour (give it with --labour-per-month)",)
+    labour = () if local.terms.labour_usd_per_month else (_("labour (give it with --labour-per-month)"),)
     return (
         *labour,
         *api,
-        "interest, repairs, a spare machine, cooling, rent of the room, network and storage",
-        "differences in quality between the models",
+        _("interest, repairs, a spare machine, cooling, rent of the room, network and storage"),
+        _("differences in quality between the models"),
     )

@@ -12,6 +12,7 @@ from advisor.backends import BACKENDS
 from advisor.backends.devices import accelerators, threads, without
 from advisor.errors import OutputError
 from advisor.hardware import Accelerator, Machine
+from advisor.i18n import _
 from advisor.model import ModelKind
 from advisor.plan import Companions
 from advisor.units import MIB
@@ -112,7 +113,9 @@ def _service(candidate: Candidate, machine: Machine, options: Options, *, port: 
     image = backend.image(accelerator) if in_container else None
     if in_container and image is None:
         raise OutputError(
-            f"{candidate.backend} has no container image for {accelerator}: deploy with --target script"
+            _("{backend} has no container image for {accelerator}: deploy with --target script").format(
+                backend=candidate.backend, accelerator=accelerator
+            )
         )
     engine_port = backend.PORT if in_container else port
     model_dir = options.model_dir and (CONTAINER_MODEL_DIR if in_container else options.model_dir)
@@ -148,14 +151,21 @@ def _check(candidate: Candidate, machine: Machine, options: Options) -> None:
             for name, backend in BACKENDS.items()
             if name != candidate.backend and backend.refusal(candidate, machine) is None
         ]
-        hint = f"use --backend {able[0]}" if able else "recommend again with another --backend"
+        if able:
+            hint = _("use --backend {backend}").format(backend=able[0])
+        else:
+            hint = _("recommend again with another --backend")
         raise OutputError(f"{candidate.name} {candidate.quantization}: {reason}; {hint}")
     if options.model_dir is not None and candidate.backend == "ollama":
         raise OutputError(
-            "Ollama keeps models in a store of its own: leave --model-dir out, or use --backend llama.cpp"
+            _("Ollama keeps models in a store of its own: leave --model-dir out, or use --backend llama.cpp")
         )
     if options.model_dir is not None and candidate.artifact.is_gguf and not candidate.artifact.files:
-        raise OutputError(f"the plan does not name the files of {candidate.name}: leave --model-dir out")
+        raise OutputError(
+            _("the plan does not name the files of {model}: leave --model-dir out").format(
+                model=candidate.name
+            )
+        )
 
 
 def _accelerator(candidate: Candidate, machine: Machine, options: Options) -> Accelerator:
@@ -164,6 +174,8 @@ def _accelerator(candidate: Candidate, machine: Machine, options: Options) -> Ac
         return possible[0]
     if options.accelerator not in possible:
         raise OutputError(
-            f"the plan needs {' or '.join(possible)} for {machine.title}, not {options.accelerator}"
+            _("the plan needs {possible} for {machine}, not {accelerator}").format(
+                possible=_(" or ").join(possible), machine=machine.title, accelerator=options.accelerator
+            )
         )
     return options.accelerator

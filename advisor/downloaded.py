@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeVar
 
+from advisor.i18n import _
 from advisor.model import Model
 from advisor.units import format_bytes, format_count
 from advisor.value import Value
@@ -86,7 +87,8 @@ def downloaded_first(
 
 def downloaded_reason(download: Download) -> str:
     """What is said of a pick that need not be fetched."""
-    return f"already downloaded: {format_bytes(download.bytes)} in {download.store}'s store"
+    text = _("already downloaded: {size} in {store}'s store")
+    return text.format(size=format_bytes(download.bytes), store=download.store)
 
 
 class _Index:

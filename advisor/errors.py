@@ -21,6 +21,10 @@ status at a single place; nothing below it prints or exits.
 
 from __future__ import annotations
 
+from typing import Final
+
+from advisor.i18n import N_
+
 
 class AdvisorError(Exception):
     """Base of all errors that are reported to the user as one line."""
@@ -76,3 +80,19 @@ class SmokeTestError(AdvisorError):
 
 class PriceError(AdvisorError):
     """An API model or its price is not known."""
+
+
+SYSTEM_ERRORS: Final = (
+    N_("File exists"),
+    N_("File name too long"),
+    N_("Input/output error"),
+    N_("Is a directory"),
+    N_("No space left on device"),
+    N_("No such file or directory"),
+    N_("Not a directory"),
+    N_("Operation not permitted"),
+    N_("Permission denied"),
+    N_("Read-only file system"),
+    N_("Too many levels of symbolic links"),
+)
+"""What systems say of a file that they refuse (`OSError.strerror`): marked here, said with `_`."""

@@ -12,6 +12,7 @@ from advisor.backends import llama_cpp, ollama
 from advisor.file_size import older_notes
 from advisor.graphs import is_described
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.limits import Change, Limits
 from advisor.loads import Loads
 from advisor.memory import Footprint, Split, footprint_of
@@ -147,7 +148,9 @@ def _smaller_formats(workload: Workload, machine: Machine) -> Iterator[str]:
             continue
         served = serve(arch, weights, settings, machine, backend=workload.backend, source=workload.source)
         if served.memory.fits:
-            yield f"a checkpoint in {quantization} would fit (--quant {quantization})"
+            yield _("a checkpoint in {quantization} would fit (--quant {quantization})").format(
+                quantization=quantization
+            )
             return
 
 
@@ -245,18 +248,23 @@ def _assumptions(workload: Workload, machine: Machine) -> Iterator[str]:
     yield from workload.notes
     if settings.n_ctx > arch.n_ctx_train:
         yield (
-            f"{settings.n_ctx:,} tokens per sequence are more than the {arch.n_ctx_train:,} "
-            "that the model was trained for"
+            _(
+                "{n_ctx:,} tokens per sequence are more than the {trained:,} that the model was trained for"
+            ).format(n_ctx=settings.n_ctx, trained=arch.n_ctx_train)
         )
     if workload.backend == "ollama":
         yield from ollama.notes(arch, settings, machine)
     if workload.backend in ("llama.cpp", "ollama"):
         yield from llama_cpp.notes(settings)
         if not is_described(arch.family):
-            yield f"compute buffers: the graph of {arch.family} is estimated like a plain decoder's"
+            yield _("compute buffers: the graph of {family} is estimated like a plain decoder's").format(
+                family=arch.family
+            )
         if llama_cpp.has_unlike_gpus(machine):
-            yield f"GPUs numbered by their slots: start llama.cpp with {'='.join(llama_cpp.GPU_ORDER)}"
+            yield _("GPUs numbered by their slots: start llama.cpp with {setting}").format(
+                setting="=".join(llama_cpp.GPU_ORDER)
+            )
         if workload.source == "config-rules" and workload.quantization in MIXES:
             yield from older_notes(arch, workload.quantization)
     if arch.n_mtp_layers:
-        yield f"{arch.n_mtp_layers} multi-token-prediction block(s) in the file are not loaded"
+        yield _("{n} multi-token-prediction block(s) in the file are not loaded").format(n=arch.n_mtp_layers)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from advisor.architecture import Architecture
+from advisor.i18n import _
 from advisor.quantization import MIXES, OLDER, Mix
 from advisor.tensor_types import ALIGNMENT
 from advisor.tensors import Tensor, family_of, tensors
@@ -95,8 +96,12 @@ def older_notes(arch: Architecture, quantization: str) -> Iterator[str]:
     for old in older_files(arch, quantization):
         if old.recipe not in {recipe.name for recipe in met}:
             continue
-        change = f"{abs(now - old.bytes):,} bytes {'smaller' if old.bytes < now else 'larger'}"
-        yield f"an older file of this name is {change}: {old.recipe}, seen in {old.seen}"
+        text = (
+            _("an older file of this name is {n:,} bytes smaller: {recipe}, seen in {seen}")
+            if old.bytes < now
+            else _("an older file of this name is {n:,} bytes larger: {recipe}, seen in {seen}")
+        )
+        yield text.format(n=abs(now - old.bytes), recipe=_(old.recipe), seen=_(old.seen))
 
 
 def _around(arch: Architecture, weights_bytes: int) -> int:

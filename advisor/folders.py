@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from advisor.errors import AdvisorError
+from advisor.i18n import _
 
 Read = Callable[[int, int], bytes]
 """(offset, n) → up to n bytes from there; fewer only where the file ends."""
@@ -64,6 +65,8 @@ def naming(label: str, kind: type[AdvisorError]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise kind(f"{label}: cannot be read: {error.strerror or error}") from error
+        raise kind(
+            _("{label}: cannot be read: {reason}").format(label=label, reason=_(error.strerror or str(error)))
+        ) from error
     except kind as error:
         raise kind(f"{label}: {error}") from error

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
+from advisor.i18n import _
 from advisor.units import GIB, MIB
 from advisor.value import SCHEMA_VERSION, Value
 
@@ -94,9 +95,9 @@ class GpuSpec(Value):
     @model_validator(mode="after")
     def _memory_kind(self) -> GpuSpec:
         if (self.memory == "discrete") != (self.vram_bytes is not None):
-            raise ValueError("vram_bytes: give it for discrete memory, null for unified")
+            raise ValueError(_("vram_bytes: give it for discrete memory, null for unified"))
         if list(self.ram_bytes) != sorted(self.ram_bytes):
-            raise ValueError("ram_bytes: list the sizes smallest first")
+            raise ValueError(_("ram_bytes: list the sizes smallest first"))
         return self
 
 
@@ -168,6 +169,8 @@ class HostMemory(Value):
     """The container's (cgroup's) limit where one is set."""
     gpu_only_bytes: int = 0
     """Of what is available, the part that the firmware keeps for an integrated GPU: no other may use it."""
+    taken_bytes: int = 0
+    """What is planned for other services of the same machine."""
     bandwidth_bytes_per_s: int | None = None
     """Measured here, or from the hardware catalog; None when neither is known."""
 
@@ -283,9 +286,9 @@ class Machine(Value):
         memory = self.host.memory
         if memory.available_bytes is not None:
             limit = memory.limit_bytes if memory.limit_bytes is not None else memory.total_bytes
-            return min(memory.available_bytes, limit)
+            return max(0, min(memory.available_bytes, limit) - memory.taken_bytes)
         reserve = HOST_RESERVE_BYTES + int(memory.total_bytes * HOST_RESERVE_FRACTION)
-        return max(0, memory.total_bytes - reserve)
+        return max(0, memory.total_bytes - reserve - memory.taken_bytes)
 
     @property
     def title(self) -> str:
@@ -296,8 +299,10 @@ class Machine(Value):
         parts = [name if n == 1 else f"{n} × {name}" for name, n in counts.items()]
         if not parts:
             cpu = self.host.cpu
-            cores = f", {cpu.physical_cores} cores" if cpu.physical_cores else ""
-            parts.append(f"{cpu.name or 'CPU only'}{cores}")
+            parts.append(cpu.name or _("CPU only"))
+            if cpu.physical_cores:
+                parts.append(_("{n} cores").format(n=cpu.physical_cores))
         memory = self.host.memory
         usable = min(memory.total_bytes, memory.limit_bytes or memory.total_bytes)
-        return f"{', '.join(parts)}, {round(usable / GIB, 1):g} GiB RAM"
+        parts.append(_("{gib:g} GiB RAM").format(gib=round(usable / GIB, 1)))
+        return ", ".join(parts)

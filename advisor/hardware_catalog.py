@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from advisor.errors import CatalogError, HardwareError
 from advisor.hardware import CpuSpec, GpuSpec, Machine, Preset
+from advisor.i18n import _
 from advisor.resources import CATALOG_DIR
-from advisor.sentences import parse_sentence
-from advisor.value import Value
+from advisor.value import Value, problem
 from advisor.yaml_files import read_yaml
 
 COMPILED: Final = "hardware.json"
@@ -46,7 +46,9 @@ def load_hardware(folder: Path = CATALOG_DIR) -> HardwareCatalog:
         return HardwareCatalog.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise CatalogError(
-            f"{path} cannot be read ({_reason(error)}): compile it with `python -m advisor.hardware_catalog`"
+            _(
+                "{path} cannot be read ({reason}): compile it with `python -m advisor.hardware_catalog`"
+            ).format(path=path, reason=_reason(error))
         ) from error
 
 
@@ -55,6 +57,8 @@ def resolve_hardware(spec: str, catalog: HardwareCatalog) -> Machine:
 
     Raises `HardwareError`, one line, for a broken file and for a sentence that cannot be understood.
     """
+    from advisor.sentences import parse_sentence  # this machine is read without its grammar
+
     if (path := _existing_file(spec)) is not None:
         return _read_machine(path, catalog)
     name = spec.strip().lower()
@@ -70,9 +74,17 @@ def _existing_file(spec: str) -> Path | None:
     except (OSError, ValueError):  # a sentence too long, or with characters that no file name has
         return None
     if path.suffix.lower() in DUMPS:
-        raise HardwareError(f"no file {spec}: write one with `advisor doctor --out {path.name}`")
+        raise HardwareError(
+            _("no file {spec}: write one with `advisor doctor --out {path}`").format(
+                spec=spec, path=path.name
+            )
+        )
     if path.suffix.lower() in (".json", ".yaml", ".yml"):
-        raise HardwareError(f"no file {spec}: write one with `advisor detect --output {path.name}`")
+        raise HardwareError(
+            _("no file {spec}: write one with `advisor detect --output {path}`").format(
+                spec=spec, path=path.name
+            )
+        )
     return None
 
 
@@ -88,7 +100,9 @@ def _read_machine(path: Path, catalog: HardwareCatalog) -> Machine:
     try:
         if path.stat().st_size > MAX_SPEC_BYTES:
             raise HardwareError(
-                f"{path} is too large for a machine; write one with `advisor detect --output`"
+                _("{path} is too large for a machine; write one with `advisor detect --output`").format(
+                    path=path
+                )
             )
         text = path.read_text(encoding="utf-8")
         if path.suffix.lower() in DUMPS or DUMP_MARK in text:
@@ -100,7 +114,9 @@ def _read_machine(path: Path, catalog: HardwareCatalog) -> Machine:
         raise HardwareError(str(error)) from error
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise HardwareError(
-            f"{path} is not a machine ({_reason(error)}): write one with `advisor detect --output`"
+            _("{path} is not a machine ({reason}): write one with `advisor detect --output`").format(
+                path=path, reason=_reason(error)
+            )
         ) from error
 
 
@@ -156,9 +172,9 @@ def _reason(error: OSError | UnicodeDecodeError | ValidationError) -> str:
     """The first thing that is wrong, in one line."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "document"
-        return " ".join(f"{field}: {first['msg']}".split())
-    return " ".join((getattr(error, "strerror", None) or str(error)).split())
+        field = ".".join(str(part) for part in first["loc"]) or _("document")
+        return " ".join(f"{field}: {problem(first)}".split())
+    return " ".join(_(getattr(error, "strerror", None) or str(error)).split())
 
 
 if __name__ == "__main__":

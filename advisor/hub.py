@@ -13,11 +13,12 @@ from typing import Any, Final
 from advisor.assessment import ArtifactChoice
 from advisor.errors import DownloadError
 from advisor.hub_errors import hub_errors
+from advisor.i18n import N_, _
 from advisor.units import MIB, format_bytes
 
 DISK_RESERVE_BYTES: Final = 512 * MIB
 """Left free by a download: a file system that is full to the last byte breaks other programs."""
-ELSEWHERE: Final = "or give a file you have with --model-file"
+ELSEWHERE: Final = N_("or give a file you have with --model-file")
 
 Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all)."""
@@ -30,7 +31,9 @@ def download(artifact: ArtifactChoice, *, progress: Progress | None = None) -> t
     the disk is too small. Nothing half-written stays outside of the hub's own cache, Ctrl-C included.
     """
     if not artifact.files:
-        raise DownloadError(f"the plan names no files of {artifact.repo}: give one with --model-file")
+        raise DownloadError(
+            _("the plan names no files of {repo}: give one with --model-file").format(repo=artifact.repo)
+        )
     present = cached(artifact)
     if None not in present:
         return tuple(path for path in present if path)
@@ -55,8 +58,9 @@ def _fetch(
     missing = [name for name, path in zip(artifact.files, present, strict=True) if path is None]
     if constants.HF_HUB_OFFLINE:
         raise DownloadError(
-            f"{missing[0]} of {artifact.repo} is not in the cache, and HF_HUB_OFFLINE is set:"
-            f" unset it, {ELSEWHERE}"
+            _(
+                "{file} of {repo} is not in the cache, and HF_HUB_OFFLINE is set: unset it, {elsewhere}"
+            ).format(file=missing[0], repo=artifact.repo, elsewhere=_(ELSEWHERE))
         )
     size = _size(artifact.repo, missing)
     _check_disk(Path(constants.HF_HUB_CACHE), size)
@@ -75,7 +79,11 @@ def _size(repo: str, names: Sequence[str]) -> int:
     sizes = {entry.path: entry.size for entry in listed if isinstance(entry, RepoFile)}
     absent = [name for name in names if name not in sizes]
     if absent:
-        raise DownloadError(f"{repo} has no file {absent[0]}: it was renamed or removed; {ELSEWHERE}")
+        raise DownloadError(
+            _("{repo} has no file {file}: it was renamed or removed; {elsewhere}").format(
+                repo=repo, file=absent[0], elsewhere=_(ELSEWHERE)
+            )
+        )
     return sum(sizes.values())
 
 
@@ -84,8 +92,10 @@ def _check_disk(cache: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + DISK_RESERVE_BYTES:
         raise DownloadError(
-            f"the disk is too small: the download takes {format_bytes(size)}, and {folder} has"
-            f" {format_bytes(free)} free: free some, or set HF_HOME to a folder on another disk"
+            _(
+                "the disk is too small: the download takes {size}, and {folder} has {free} free: "
+                "free some, or set HF_HOME to a folder on another disk"
+            ).format(size=format_bytes(size), folder=folder, free=format_bytes(free))
         )
 
 
@@ -94,13 +104,13 @@ def _bar(size: int, progress: Progress | None) -> type[Any]:
     done = 0
 
     class Bar:
-        def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
+        def __init__(self, *rest: object, initial: int = 0, **named: object) -> None:
             self.n, self.total = initial, size
 
         def __enter__(self) -> Bar:
             return self
 
-        def __exit__(self, *_: object) -> None:
+        def __exit__(self, *rest: object) -> None:
             return None
 
         def update(self, n: int = 1) -> None:
@@ -109,7 +119,7 @@ def _bar(size: int, progress: Progress | None) -> type[Any]:
             if progress:
                 progress(done, size)
 
-        def ignore(self, *_: object, **__: object) -> None:
+        def ignore(self, *rest: object, **named: object) -> None:
             """What tqdm shows beside the bar; bytes on the wire are not those on disk."""
 
         update_transfer = set_transfer_postfix_str = set_postfix_str = refresh = close = ignore

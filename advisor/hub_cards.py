@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from advisor.errors import DownloadError
 from advisor.hub_errors import hub_errors, is_missing, retry_after_s
+from advisor.i18n import N_, _
 from advisor.user_entry import HubState
 from advisor.value import Value
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
 
-OTHERWISE: Final = "nothing was changed"
+OTHERWISE: Final = N_("nothing was changed")
 WEIGHT_FILES: Final = (".gguf", ".safetensors")
 MAX_WAIT_S: Final = 300
 """The hub counts requests in windows of five minutes: who is asked to wait longer comes back later."""
@@ -64,7 +65,11 @@ def patiently(ask: Callable[[], Answer], tell: Tell) -> Answer:
         wait = retry_after_s(error)
         if wait is None or wait > MAX_WAIT_S:
             raise
-        tell(f"the hub was asked too often (429): waiting {wait} s as it wishes, then asking once more")
+        tell(
+            _(
+                "the hub was asked too often (429): waiting {wait} s as it wishes, then asking once more"
+            ).format(wait=wait)
+        )
     time.sleep(wait)
     return ask()
 
@@ -77,14 +82,22 @@ def with_similar(error: DownloadError, repo: str, known: Iterable[str]) -> Downl
 
     by_key = {name.lower(): name for name in (*known, *_on_hub(repo)) if "/" in name}
     close = get_close_matches(repo.lower(), by_key, n=MAX_SIMILAR)
-    return DownloadError(f"{error}; nearest: {', '.join(by_key[key] for key in close)}") if close else error
+    return (
+        DownloadError(
+            _("{problem}; nearest: {names}").format(
+                problem=error, names=", ".join(by_key[key] for key in close)
+            )
+        )
+        if close
+        else error
+    )
 
 
 def _on_hub(repo: str) -> list[str]:
     """Repositories of that owner, or of that name; none where the hub does not say."""
     from huggingface_hub import HfApi
 
-    owner, _, name = repo.partition("/")
+    owner, _slash, name = repo.partition("/")
     try:
         with hub_errors(repo, OTHERWISE):
             api = HfApi()

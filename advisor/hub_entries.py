@@ -16,6 +16,7 @@ from advisor.hf_config import architecture_of
 from advisor.hub_cards import HubCard
 from advisor.hub_folder import HubFolder
 from advisor.hub_models import HubModel, HubName, read_model
+from advisor.i18n import _
 from advisor.model import Artifact, License, Model, ModelKind
 from advisor.model_files import model_files, parts_of
 from advisor.quantization import DEFAULT_QUANTIZATION
@@ -81,9 +82,15 @@ def entry_of(
     state, repo = card.state, card.state.repo
     released = wanted.released or card.created
     if released is None:
-        raise ConfigError(f"the hub does not say when {repo} was published: give --released 2026-01-31")
+        raise ConfigError(
+            _("the hub does not say when {repo} was published: give --released 2026-01-31").format(repo=repo)
+        )
     if not artifacts:
-        raise ConfigError(f"{repo} holds no weights in a quantization that has rules: nothing can be offered")
+        raise ConfigError(
+            _("{repo} holds no weights in a quantization that has rules: nothing can be offered").format(
+                repo=repo
+            )
+        )
     template, vision = card.chat_template or "", _tower(read, arch)
     model = Model(
         id=wanted.id or default_id(repo),
@@ -101,7 +108,9 @@ def entry_of(
         tools="tools" in template,
         aliases=(repo,),
         architecture=arch,
-        architecture_source=f"{'GGUF header' if read.gguf else 'config.json'} of {_source(card, today)}",
+        architecture_source=(
+            _("GGUF header of {source}") if read.gguf else _("config.json of {source}")
+        ).format(source=_source(card, today)),
         vision=vision,
         artifacts=artifacts,
         note=offers.note(),
@@ -123,7 +132,9 @@ def _name(card: HubCard) -> HubName:
 
 
 def _source(card: HubCard, today: date) -> str:
-    return f"{card.state.repo} on the hub @{card.state.commit[:8]} (read {today.isoformat()})"
+    return _("{repo} on the hub @{commit} (read {date})").format(
+        repo=card.state.repo, commit=card.state.commit[:8], date=today.isoformat()
+    )
 
 
 def _architecture(read: HubModel) -> Architecture:
@@ -152,8 +163,9 @@ def _kind(card: HubCard, arch: Architecture) -> ModelKind:
     if card.pipeline is None or arch.is_encoder:
         return ModelKind.EMBEDDING if arch.is_encoder else ModelKind.CHAT
     raise ConfigError(
-        f"the hub lists {card.state.repo} for {card.pipeline}: say what it is for with --kind"
-        " chat, embedding or rerank"
+        _(
+            "the hub lists {repo} for {pipeline}: say what it is for with --kind chat, embedding or rerank"
+        ).format(repo=card.state.repo, pipeline=card.pipeline)
     )
 
 
@@ -226,7 +238,8 @@ class _Offers:
     def note(self) -> str | None:
         """What was left out."""
         names = ", ".join(sorted(self._left_out))
-        return f"Not offered, since there are no rules for their sizes: {names}." if names else None
+        text = _("Not offered, since there are no rules for their sizes: {names}.")
+        return text.format(names=names) if names else None
 
     def _is_new(self, label: str) -> bool:
         if label in self._offered:
@@ -256,4 +269,6 @@ def repos_of(model: Model) -> tuple[str, ...]:
 
 def missing_id(name: str) -> UnknownModelError:
     """What is said of a name that is not in the user's catalog."""
-    return UnknownModelError(f"{name} is not in your catalog: `advisor models list --own` shows what is")
+    return UnknownModelError(
+        _("{name} is not in your catalog: `advisor models list --own` shows what is").format(name=name)
+    )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from advisor.errors import AdvisorError, DownloadError
+from advisor.i18n import _
 
 _TOO_MANY_REQUESTS: Final = 429
 _REFUSALS: Final = (401, 403, 404)
@@ -28,7 +29,9 @@ def hub_errors(repo: str, otherwise: str) -> Iterator[None]:
     except AdvisorError:
         raise
     except Exception as error:  # versions of the library differ in the HTTP errors that they let through
-        raise DownloadError(f"{_explain(error, repo)}, {otherwise}") from error
+        raise DownloadError(
+            _("{problem}, {otherwise}").format(problem=_explain(error, repo), otherwise=_(otherwise))
+        ) from error
     finally:
         logger.setLevel(level)
 
@@ -46,35 +49,44 @@ def _trouble(error: Exception, names: str, repo: str) -> str:
     """Explain what went wrong before the hub gave any answer; `names` as in `_refusal`."""
     numbers = {link.errno for link in _chain(error) if isinstance(link, OSError)}
     if errno.ENOSPC in numbers:
-        return "the disk became full during the download: free some space, or set HF_HOME to another disk"
+        return _("the disk became full during the download: free some space, or set HF_HOME to another disk")
     if numbers & {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"the hub's cache cannot be written ({error}): set HF_HOME to a folder of yours"
+        text = _("the hub's cache cannot be written ({problem}): set HF_HOME to a folder of yours")
+        return text.format(problem=error)
     if "OfflineMode" in names:
-        return f"{repo} is not in the cache, and HF_HUB_OFFLINE is set: unset it"
+        return _("{repo} is not in the cache, and HF_HUB_OFFLINE is set: unset it").format(repo=repo)
     if "Timeout" in names or "Connect" in names or "ProxyError" in names:
-        why = "no answer in time" if "Timeout" in names else "no connection"
-        return f"{_endpoint()} cannot be reached ({why}): check network, proxy and HF_ENDPOINT"
+        text = (
+            _("{hub} cannot be reached (no answer in time): check network, proxy and HF_ENDPOINT")
+            if "Timeout" in names
+            else _("{hub} cannot be reached (no connection): check network, proxy and HF_ENDPOINT")
+        )
+        return text.format(hub=_endpoint())
     if "Protocol" in names or "ReadError" in names or "Consistency check" in str(error):
-        return f"the download from {repo} broke off again and again: run it once more"
+        return _("the download from {repo} broke off again and again: run it once more").format(repo=repo)
     what = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{repo} could not be downloaded ({what}): try again"
+    return _("{repo} could not be downloaded ({what}): try again").format(repo=repo, what=what)
 
 
 def _refusal(code: int, names: str, repo: str) -> str:
     """Explain a status of the hub's; `names` are the classes of the library's errors."""
     page = f"{_endpoint()}/{repo}"
     if "GatedRepo" in names:
-        return f"{repo} is gated: accept its licence at {page}, and set HF_TOKEN to a token of that account"
+        text = _("{repo} is gated: accept its licence at {page}, and set HF_TOKEN to a token of that account")
+        return text.format(repo=repo, page=page)
     if "EntryNotFound" in names:
-        return f"a file that was asked for is not in {repo}: it was renamed or removed"
+        text = _("a file that was asked for is not in {repo}: it was renamed or removed")
+        return text.format(repo=repo)
     if "RepositoryNotFound" in names or code == 404:
-        return f"there is no repository {repo}, or only some may see it: check it, set HF_TOKEN"
+        text = _("there is no repository {repo}, or only some may see it: check it, set HF_TOKEN")
+        return text.format(repo=repo)
     meanings = {
-        401: "the hub wants a valid token (401): set HF_TOKEN, or unset one that is no longer valid",
-        403: f"access to {repo} is forbidden (403): ask for it at {page}, and set HF_TOKEN",
-        429: "the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit",
+        401: _("the hub wants a valid token (401): set HF_TOKEN, or unset one that is no longer valid"),
+        403: _("access to {repo} is forbidden (403): ask for it at {page}, and set HF_TOKEN"),
+        429: _("the hub was asked too often (429): wait some minutes, or set HF_TOKEN for a higher limit"),
     }
-    return meanings.get(code, f"the hub answered with status {code}: try again later")
+    text = meanings.get(code, _("the hub answered with status {code}: try again later"))
+    return text.format(repo=repo, page=page, code=code)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

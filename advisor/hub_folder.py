@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from advisor.errors import DownloadError
 from advisor.folders import LocalFolder, Opened, Read
 from advisor.hub_errors import hub_errors
+from advisor.i18n import N_, _
 
-OTHERWISE: Final = "or give the path of files that you have"
+OTHERWISE: Final = N_("or give the path of files that you have")
 _PARTIAL_CONTENT: Final = 206
 
 
@@ -53,7 +54,11 @@ class HubFolder:
             url = hf_hub_url(self.repo, name, revision=self.commit)
             about = get_hf_file_metadata(url)
         if about.size is None:
-            raise DownloadError(f"the hub does not tell how large {self.label(name)} is: download it instead")
+            raise DownloadError(
+                _("the hub does not tell how large {file} is: download it instead").format(
+                    file=self.label(name)
+                )
+            )
         return Opened(self._reader(name, url, about.location), about.size)
 
     def _reader(self, name: str, url: str, location: str) -> Read:
@@ -88,8 +93,10 @@ class HubFolder:
             start = response.headers.get("Content-Range", "").partition("-")[0]
             if response.status_code != _PARTIAL_CONTENT or start != f"bytes {offset}":
                 raise DownloadError(
-                    f"the server does not send parts of {self.label(name)}, only all of it: download it, and "
-                    "give its path"
+                    _(
+                        "the server does not send parts of {file}, only all of it: download it, and give its "
+                        "path"
+                    ).format(file=self.label(name))
                 )
             body = bytearray()
             for chunk in response.iter_raw():

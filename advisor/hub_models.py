@@ -17,9 +17,11 @@ from advisor.errors import AdvisorError, DownloadError, UnknownModelError
 from advisor.folders import Folder
 from advisor.gguf import GgufHeader, read_header_in
 from advisor.gguf.files import first_part
+from advisor.i18n import _
 from advisor.model_files import model_files
 from advisor.quantization import DEFAULT_QUANTIZATION
 from advisor.safetensors import SafetensorsHeader, has_safetensors, read_safetensors
+from advisor.units import shortened
 from advisor.value import SCHEMA_VERSION, Value
 
 CONFIG: Final = "config.json"
@@ -118,7 +120,11 @@ def read_model(folder: Folder, names: Collection[str], name: HubName, commit: st
     if file:
         return HubModel(repo=name.repo, commit=commit, file=file, gguf=read_header_in(folder, file))
     if not folder.has(CONFIG):
-        raise UnknownModelError(f"{name.repo} holds neither a .gguf nor a {CONFIG}: nothing to estimate")
+        raise UnknownModelError(
+            _("{repo} holds neither a .gguf nor a {config}: nothing to estimate").format(
+                repo=name.repo, config=CONFIG
+            )
+        )
     tensors = read_safetensors(folder) if has_safetensors(folder) else None
     return HubModel(repo=name.repo, commit=commit, config=read_config(folder, CONFIG), tensors=tensors)
 
@@ -127,7 +133,11 @@ def _chosen(models: dict[str, str | None], name: HubName) -> str | None:
     """The file that is meant; None where the repository has no .gguf at all."""
     if name.file:
         if first_part(name.file) not in models:
-            raise UnknownModelError(f"{name.repo} has no file {name.file}; {_listed(models, name.repo)}")
+            raise UnknownModelError(
+                _("{repo} has no file {file}; {models}").format(
+                    repo=name.repo, file=name.file, models=_listed(models, name.repo)
+                )
+            )
         return first_part(name.file)
     if not models:
         return None
@@ -137,18 +147,21 @@ def _chosen(models: dict[str, str | None], name: HubName) -> str | None:
         return next(iter(models))
     if len(fitting) == 1:
         return fitting[0]
-    what = "several files of" if fitting else "no file of"
-    raise UnknownModelError(f"{name.repo} has {what} {wanted}; {_listed(models, name.repo)}")
+    text = (
+        _("{repo} has several files of {wanted}; {models}")
+        if fitting
+        else _("{repo} has no file of {wanted}; {models}")
+    )
+    raise UnknownModelError(text.format(repo=name.repo, wanted=wanted, models=_listed(models, name.repo)))
 
 
 def _listed(models: dict[str, str | None], repo: str) -> str:
     if not models:
-        return "it has no .gguf at all"
+        return _("it has no .gguf at all")
     labels = list(models.values())
     plain = None not in labels and len(set(labels)) == len(labels)
     shown = [f"{repo}:{label}" if plain else f"{repo}/{file}" for file, label in models.items()]
-    more = f" and {len(shown) - MAX_LISTED} more" if len(shown) > MAX_LISTED else ""
-    return f"give one of: {', '.join(shown[:MAX_LISTED])}{more}"
+    return _("give one of: {names}").format(names=shortened(shown, MAX_LISTED))
 
 
 def _kept(name: HubName) -> HubModel | None:

@@ -2,12 +2,14 @@
 
 A text is marked where it is made, with named places for its values: `_("{n} layers on the host").format(n=4)`.
 Texts of module level, made before the language is known, are marked with `N_` and go through `_` where they
-are used. The language is the process's: the core asks for words, never for the language.
+are used. The language is the process's: the core asks for words, never for the language. `tests/texts.py`
+collects what is marked into `locale/*/LC_MESSAGES/advisor.po` and compiles it.
 """
 
 from __future__ import annotations
 
 import gettext as _gettext
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,17 +22,31 @@ LANGUAGES: Final = (SOURCE_LANGUAGE, "ko")
 _ENVIRONMENT: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """Where a language is wished for, the first that is set: the order of GNU gettext."""
 
+_NO_DOMAIN: Final = "messages"
+"""The standard library's own, which has no texts."""
+
 _texts: _gettext.NullTranslations = _gettext.NullTranslations()
 
 
 def use_language(language: str) -> None:
-    """Say everything from now on in one of `LANGUAGES`."""
+    """Say everything from now on in one of `LANGUAGES`, what click says included.
+
+    click asks the standard library, which knows a text domain and an environment instead of a language.
+    """
     global _texts
-    _texts = (
-        _gettext.NullTranslations()
-        if language == SOURCE_LANGUAGE
-        else _gettext.translation(DOMAIN, LOCALE_DIR, [language])
-    )
+    if language == SOURCE_LANGUAGE:
+        _texts = _gettext.NullTranslations()
+        _gettext.textdomain(_NO_DOMAIN)
+        return
+    _texts = _gettext.translation(DOMAIN, LOCALE_DIR, [language])
+    _gettext.bindtextdomain(DOMAIN, LOCALE_DIR)
+    _gettext.textdomain(DOMAIN)
+    os.environ[_ENVIRONMENT[0]] = language
+
+
+def language() -> str:
+    """The language in use."""
+    return _texts.info().get("language", SOURCE_LANGUAGE)
 
 
 def language_of(environment: Mapping[str, str]) -> str:

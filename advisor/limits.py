@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 from advisor.architecture import Architecture
 from advisor.errors import ConfigError
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.memory import Footprint, Split, footprint_of
 from advisor.placement import fits, most_layers, placement_of, solve, solve_on_gpus
 from advisor.quantization import MIXES, base_bits
@@ -192,7 +193,11 @@ def _changes(question: Question, holds: Holds) -> Iterator[Change]:
         yield Change(change="n_seqs", to=n_seqs, text=f"--parallel {n_seqs}")
     n_ctx = longest_context(question, holds)
     if n_ctx:
-        yield Change(change="n_ctx", to=n_ctx, text=f"--ctx {n_ctx} (asked: {asked.n_ctx})")
+        yield Change(
+            change="n_ctx",
+            to=n_ctx,
+            text=_("--ctx {n_ctx} (asked: {asked})").format(n_ctx=n_ctx, asked=asked.n_ctx),
+        )
     quantization = best_quantization(question, holds)
     if quantization:
         size = format_bytes(question.weights_in(quantization).total_bytes, digits=1)
@@ -209,16 +214,20 @@ def _more_memory(question: Question, holds: Holds) -> Iterator[Change]:
         return gib if gib <= MAX_MORE_GIB else None
 
     if ram := least(partial(_with_more_ram, machine)):
-        yield Change(change="ram", to=ram * GIB, text=f"{ram} GiB more RAM")
+        yield Change(change="ram", to=ram * GIB, text=_("{gib} GiB more RAM").format(gib=ram))
     if machine.gpus and not machine.unified and (vram := least(partial(_with_more_vram, machine))):
-        where = "GPU memory" if len(machine.gpus) == 1 else "memory on one GPU"
-        yield Change(change="gpu_memory", to=vram * GIB, text=f"{vram} GiB more {where}")
+        text = (
+            _("{gib} GiB more GPU memory")
+            if len(machine.gpus) == 1
+            else _("{gib} GiB more memory on one GPU")
+        )
+        yield Change(change="gpu_memory", to=vram * GIB, text=text.format(gib=vram))
 
 
 def _with_more_ram(machine: Machine, gib: int) -> Machine:
     more = gib * GIB
     memory = machine.host.memory.model_copy(
-        update={"available_bytes": machine.host_capacity_bytes + more, "limit_bytes": None}
+        update={"available_bytes": machine.host_capacity_bytes + more, "limit_bytes": None, "taken_bytes": 0}
     )
     memory = memory.model_copy(update={"total_bytes": memory.total_bytes + more})
     gpus = tuple(

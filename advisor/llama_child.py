@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from advisor import llama_library, llama_log
+from advisor.i18n import language_of, use_language
 from advisor.llama_session import LlamaError, Session
 from advisor.measurements import Decode, Loaded, Output, Prefill, Resident, Stage, Trial
 from advisor.units import KIB
@@ -195,6 +196,7 @@ def _be_the_first_to_be_killed() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
+    use_language(language_of(os.environ))
     teller = Teller()
     teller.stage("start")
     try:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, Any, Final, NamedTuple
 
+from advisor.i18n import language
 from advisor.smoke_failure import Ending
 
 COMMAND: Final = (sys.executable, "-P", "-m", "advisor.llama_child")
@@ -47,7 +48,7 @@ def run_child(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+            env={**os.environ, "GGML_NO_BACKTRACE": "1", "LANGUAGE": language()},
             text=True,
             encoding="utf-8",
         )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from advisor import llama_library, llama_log
+from advisor.i18n import _
 from advisor.measurements import BufferReport, Trial
 from advisor.model import ModelKind
 from advisor.units import KIB
@@ -65,7 +66,7 @@ class Log:
         """Everything said so far."""
         return "".join(self._parts)
 
-    def _add(self, level: int, text: bytes, _: object) -> None:
+    def _add(self, level: int, text: bytes, _data: object) -> None:
         line = text.decode("utf-8", "replace")
         self._parts.append(line)
         if level != _DEBUG:
@@ -90,12 +91,12 @@ class Session:
         started = time.perf_counter()
         self.model = api.llama_model_load_from_file(os.fsencode(path), self._model_params(plan=plan))
         if not self.model:
-            raise LlamaError("llama.cpp could not load the model")
+            raise LlamaError(_("llama.cpp could not load the model"))
         self.vocab = api.llama_model_get_vocab(self.model)
         self.n_vocab: int = api.llama_vocab_n_tokens(self.vocab)
         self.context = api.llama_init_from_model(self.model, self._context_params())
         if not self.context:
-            raise LlamaError("llama.cpp could not create the context")
+            raise LlamaError(_("llama.cpp could not create the context"))
         if not plan:
             self._warm_up()
         self.load_s = time.perf_counter() - started
@@ -167,7 +168,7 @@ class Session:
         buffer = (self.api.llama_token * (len(text) + ROOM_FOR_SPECIAL_TOKENS))()
         found = self.api.llama_tokenize(self.vocab, text, len(text), buffer, len(buffer), True, False)
         if found <= 0:
-            raise LlamaError("the model's tokenizer made no tokens of plain text")
+            raise LlamaError(_("the model's tokenizer made no tokens of plain text"))
         some: list[int] = buffer[:found]
         return [some[i % found] for i in range(count)]
 
@@ -192,7 +193,11 @@ class Session:
         finally:
             self.api.llama_batch_free(batch)
         if status != 0:
-            raise LlamaError(f"llama.cpp could not compute a batch of {len(rows)} tokens (status {status})")
+            raise LlamaError(
+                _("llama.cpp could not compute a batch of {n} tokens (status {status})").format(
+                    n=len(rows), status=status
+                )
+            )
         return took_s
 
     def fill(self, tokens: Sequence[int], at: int = 0) -> float:
@@ -252,7 +257,7 @@ def _array(pointer: Any, length: int) -> Any:
     import numpy as np
 
     if not pointer:
-        raise LlamaError("llama.cpp returned no results")
+        raise LlamaError(_("llama.cpp returned no results"))
     return np.ctypeslib.as_array(pointer, shape=(length,))
 
 

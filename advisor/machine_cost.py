@@ -15,6 +15,7 @@ from pydantic import Field
 from advisor.assessment import Candidate
 from advisor.demand import Number
 from advisor.hardware import GPU_RESERVE_BYTES, Gpu, Machine
+from advisor.i18n import _
 from advisor.units import GB, GIB
 from advisor.value import Value
 
@@ -48,13 +49,15 @@ class Assumption(Value):
 
     @classmethod
     def of(cls, name: str, figure: Figure) -> Assumption:
-        """A figure of the catalog."""
-        return cls(name=name, **dict(figure))
+        """A figure of the catalog, whose unit and source are texts of ours."""
+        return cls(name=name, **{**dict(figure), "unit": _(figure.unit), "source": _(figure.source)})
 
     @classmethod
     def given(cls, name: str, value: Decimal, unit: str, flag: str) -> Assumption:
         """A figure that the user stated."""
-        return cls(name=name, value=value, unit=unit, source=f"given with {flag}", date=None)
+        return cls(
+            name=name, value=value, unit=unit, source=_("given with {flag}").format(flag=flag), date=None
+        )
 
     @classmethod
     def unknown(cls, name: str, unit: str, why: str) -> Assumption:
@@ -181,31 +184,33 @@ def machine_terms(
     load, idle = _power(machine, choice, catalog, given)
     return MachineTerms(
         usd_per_kwh=_or_given(
-            Assumption.of(f"electricity, {region.upper()}", per_kwh), given.usd_per_kwh, "--kwh-price"
+            Assumption.of(_("electricity, {region}").format(region=region.upper()), per_kwh),
+            given.usd_per_kwh,
+            "--kwh-price",
         ),
         load_watts=load,
         idle_watts=idle,
         basis=_power_basis(machine, choice, catalog),
         purchase_usd=_purchase(machine, catalog.purchases)
         if given.purchase_usd is None
-        else Assumption.given("purchase price", given.purchase_usd, "USD", "--purchase-price"),
+        else Assumption.given(_("purchase price"), given.purchase_usd, "USD", "--purchase-price"),
         rent_usd_per_hour=_rent(machine, choice, catalog.rentals)
         if given.rent_usd_per_hour is None
-        else Assumption.given("rent", given.rent_usd_per_hour, "USD/hour", "--rent-per-hour"),
+        else Assumption.given(_("rent"), given.rent_usd_per_hour, _("USD/hour"), "--rent-per-hour"),
         life_years=_or_given(
-            Assumption.of("life of a purchase", catalog.life_years), given.life_years, "--life-years"
+            Assumption.of(_("life of a purchase"), catalog.life_years), given.life_years, "--life-years"
         ),
         residual_share=_or_given(
-            Assumption.of("resale value at the end of it", catalog.residual_share),
+            Assumption.of(_("resale value at the end of it"), catalog.residual_share),
             given.residual_share,
             "--residual-share",
         ),
         labour_usd_per_month=None
         if given.labour_usd_per_month is None
         else Assumption.given(
-            "labour for own and rented machines",
+            _("labour for own and rented machines"),
             given.labour_usd_per_month,
-            "USD/month",
+            _("USD/month"),
             "--labour-per-month",
         ),
     )
@@ -219,22 +224,21 @@ def _power(
     machine: Machine, choice: Candidate, catalog: CostCatalog, given: Given
 ) -> tuple[Assumption, Assumption]:
     """Watts at the wall, busy and idle; an idle figure that is not known is bounded by the busy one."""
-    busy = _watts("power while busy", _busy_watts(machine, choice, catalog), "--power-watts")
+    busy = _watts(_("power while busy"), _busy_watts(machine, choice, catalog), "--power-watts")
     load = _or_given(busy, given.load_watts, "--power-watts")
-    quiet = _watts("power while idle", _idle_watts(machine, catalog), "--idle-watts")
+    quiet = _watts(_("power while idle"), _idle_watts(machine, catalog), "--idle-watts")
     if load.value is not None and (quiet.value is None or quiet.value > load.value):
-        bound = "not known, taken as while busy, its upper bound (give --idle-watts)"
+        bound = _("not known, taken as while busy, its upper bound (give --idle-watts)")
         quiet = quiet.model_copy(update={"value": load.value, "source": bound})
     return load, _or_given(quiet, given.idle_watts, "--idle-watts")
 
 
 def _watts(name: str, watts: Decimal | None, flag: str) -> Assumption:
-    unit = "W at the wall"
+    unit = _("W at the wall")
     if watts is None:
-        return Assumption.unknown(
-            name, unit, f"a GPU's power is not in the catalog, measure at the wall and give {flag}"
-        )
-    return Assumption(name=name, value=watts, unit=unit, source="from the figures below", date=None)
+        why = _("a GPU's power is not in the catalog, measure at the wall and give {flag}")
+        return Assumption.unknown(name, unit, why.format(flag=flag))
+    return Assumption(name=name, value=watts, unit=unit, source=_("from the figures below"), date=None)
 
 
 def _busy_watts(machine: Machine, choice: Candidate, catalog: CostCatalog) -> Decimal | None:
@@ -283,38 +287,38 @@ def _power_basis(machine: Machine, choice: Candidate, catalog: CostCatalog) -> t
             name=f"{gpu.name}, TDP",
             value=Decimal(gpu.tdp_watts),
             unit="W",
-            source="hardware catalog",
+            source=_("hardware catalog"),
             date=None,
         )
         for gpu in _working_gpus(machine, choice)
         if gpu.tdp_watts is not None
     )
     cards = (
-        Assumption.of("GPU power while serving", catalog.gpu_load_share),
-        Assumption.of("GPU power while idle", catalog.gpu_idle_watts),
-        Assumption.of("power supply efficiency", catalog.psu_efficiency),
+        Assumption.of(_("GPU power while serving"), catalog.gpu_load_share),
+        Assumption.of(_("GPU power while idle"), catalog.gpu_idle_watts),
+        Assumption.of(_("power supply efficiency"), catalog.psu_efficiency),
     )
-    quiet = (Assumption.of("computer without GPUs, idle", catalog.host_idle_watts),)
-    working = (Assumption.of("computer without GPUs, busy", catalog.host_load_watts),)
+    quiet = (Assumption.of(_("computer without GPUs, idle"), catalog.host_idle_watts),)
+    working = (Assumption.of(_("computer without GPUs, busy"), catalog.host_load_watts),)
     host = (*quiet, *(working if _host_computes(choice) else ()))
     return (*dict.fromkeys(tdps), *(cards if machine.gpus else ()), *(() if machine.unified else host))
 
 
 def _purchase(machine: Machine, lists: tuple[PriceList, ...]) -> Assumption:
     """The machine's GPUs at the catalog's prices; a machine without a priced GPU has no known price."""
-    name, unit = "purchase price", "USD"
     found = [_find(gpu, lists) for gpu in machine.gpus]
     priced = [row for row in found if row is not None]
     if not priced or len(priced) < len(found):
-        return Assumption.unknown(name, unit, "not in the catalog, give --purchase-price")
+        hint = _("not in the catalog, give --purchase-price")
+        return Assumption.unknown(_("purchase price"), "USD", hint)
     prices = priced[0][0]
-    titles = " + ".join(row.name for _, row in priced)
-    scope = "" if machine.unified else ", the cards alone"
+    titles = " + ".join(row.name for _list, row in priced)
+    whole, cards = _("purchase price of {names}"), _("purchase price of {names}, the cards alone")
     return Assumption(
-        name=f"{name} of {titles}{scope}",
-        value=sum((row.usd for _, row in priced), Decimal(0)),
-        unit=unit,
-        source=f"{prices.seller}, {prices.source}",
+        name=(whole if machine.unified else cards).format(names=titles),
+        value=sum((row.usd for _list, row in priced), Decimal(0)),
+        unit="USD",
+        source=f"{_(prices.seller)}, {prices.source}",
         date=prices.date,
     )
 
@@ -324,20 +328,20 @@ def _rent(machine: Machine, choice: Candidate, lists: tuple[PriceList, ...]) -> 
     working = _working_gpus(machine, choice)
     same = [row for row in (_find(gpu, lists) for gpu in working) if row is not None]
     if same and len(same) == len(working):
-        chosen, title = same, " + ".join(row.name for _, row in same)
+        chosen, title = same, " + ".join(row.name for _list, row in same)
     else:
         stand_in = _stand_in(machine, choice, lists)
         if stand_in is None:
-            return Assumption.unknown(
-                "rent", "USD/hour", "no fitting GPU in the catalog, give --rent-per-hour"
-            )
-        chosen, title = [stand_in], f"{stand_in[1].name}, which should reach the plan's speed"
+            hint = _("no fitting GPU in the catalog, give --rent-per-hour")
+            return Assumption.unknown(_("rent"), _("USD/hour"), hint)
+        title = _("{gpu}, which should reach the plan's speed").format(gpu=stand_in[1].name)
+        chosen = [stand_in]
     prices = chosen[0][0]
     return Assumption(
-        name=f"rent of {title}",
-        value=sum((row.usd for _, row in chosen), Decimal(0)),
-        unit="USD/hour",
-        source=f"{prices.seller}, {prices.source}",
+        name=_("rent of {gpus}").format(gpus=title),
+        value=sum((row.usd for _list, row in chosen), Decimal(0)),
+        unit=_("USD/hour"),
+        source=f"{_(prices.seller)}, {prices.source}",
         date=prices.date,
     )
 

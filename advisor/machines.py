@@ -20,6 +20,14 @@ def detect() -> Machine:
     return probes.detect(gpus=load_hardware().gpus)
 
 
+def detect_with_versions() -> Machine:
+    """As `detect`, with the runtimes' versions and endpoints: starts each, which takes up to two seconds."""
+    from advisor import probes
+    from advisor.probes.runtimes import read_runtimes
+
+    return probes.detect(gpus=load_hardware().gpus, runtimes=read_runtimes)
+
+
 def machine_of(spec: str | None) -> Machine:
     """The machine of a `--hardware` SPEC; None is this one.
 

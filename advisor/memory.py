@@ -6,8 +6,9 @@ compute buffer is the peak of a graph allocator, which `advisor.graphs` simulate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Final
 
@@ -132,9 +133,31 @@ class Footprint(Value):
                 sizes[i] += cache + state
         return sizes
 
+    def moved_bytes(self, first: int, n_cpu_moe: int = 0, n_cpu_ffn: int = 0) -> int:
+        """The sum of `layer_sizes` from a layer on."""
+        own, experts, ffn = self._from_layer
+        moved = own[first] + experts[min(max(first, n_cpu_moe), self.n_layers)]
+        return moved - (ffn[first] - ffn[n_cpu_ffn] if n_cpu_ffn > first else 0)
+
+    @cached_property
+    def _from_layer(self) -> tuple[list[int], list[int], list[int]]:
+        """Bytes of the layers from each on: their own with caches and output, experts, feed-forward."""
+        n, weights = self.n_layers, self.weights
+        own = list(weights.layers)
+        if self.kv_offload:
+            own = [sum(sizes) for sizes in zip(own, self.kv_cache_bytes, self.recurrent_bytes, strict=True)]
+        own.append(weights.output_bytes + weights.tied_bytes)
+        return _from_each(own), _from_each(weights.experts or (0,) * n), _from_each(weights.ffn or (0,) * n)
+
     def with_weights(self, weights: Weights) -> Footprint:
         """The same model in another quantization."""
-        return self.model_copy(update={"weights": weights})
+        own = {name: getattr(self, name) for name in type(self).model_fields}  # a copy would keep the sums
+        return Footprint(**own | {"weights": weights})
+
+
+def _from_each(sizes: Sequence[int]) -> list[int]:
+    """The sums of the sizes from each on, and 0 behind the last."""
+    return [*accumulate(reversed(sizes), initial=0)][::-1]
 
 
 def footprint_of(
@@ -157,13 +180,23 @@ def footprint_of(
 
 def allocate(footprint: Footprint, split: Split) -> tuple[tuple[Buffers, ...], Buffers]:
     """The buffers on every GPU of the split, and on the host."""
+    gpus, host = held(footprint, split)
+    layout = layout_of(footprint.graph.arch, split, kv_offload=footprint.kv_offload)
+    *on_each, on_host = footprint.graph.on(layout)
+    computes = iter(on_each)
+    on_gpus = shares(split, footprint.n_layers)[0]
+    return tuple(
+        part.model_copy(update={"compute_bytes": next(computes)}) if share else part
+        for part, share in zip(gpus, on_gpus, strict=True)
+    ), host.model_copy(update={"compute_bytes": on_host})
+
+
+def held(footprint: Footprint, split: Split) -> tuple[tuple[Buffers, ...], Buffers]:
+    """The same without the compute buffers, which take long to find out."""
     on_gpus, on_host = shares(split, footprint.n_layers)
     weights = footprint.weights
-    layout = layout_of(footprint.graph.arch, split, kv_offload=footprint.kv_offload)
-    *on_each, on_the_host = footprint.graph.on(layout)
-    computes = iter(on_each)
 
-    def buffers(share: Share, weights_bytes: int, compute: int, output: int = 0) -> Buffers:
+    def buffers(share: Share, weights_bytes: int, output: int = 0) -> Buffers:
         cached = slice(share.first, share.stop)
         if not footprint.kv_offload:
             cached = slice(0, footprint.n_layers if share is on_host else 0)
@@ -171,16 +204,14 @@ def allocate(footprint: Footprint, split: Split) -> tuple[tuple[Buffers, ...], B
             weights_bytes=weights_bytes,
             kv_cache_bytes=sum(footprint.kv_cache_bytes[cached]),
             recurrent_bytes=sum(footprint.recurrent_bytes[cached]),
-            compute_bytes=compute,
             output_bytes=output,
         )
 
     gpus = tuple(
-        buffers(share, _gpu_weights(weights, split, share), next(computes)) if share else Buffers()
-        for share in on_gpus
+        buffers(share, _gpu_weights(weights, split, share)) if share else Buffers() for share in on_gpus
     )
     host_weights = _host_weights(weights, split, on_host, footprint.n_layers)
-    return gpus, buffers(on_host, host_weights, on_the_host, footprint.output_bytes)
+    return gpus, buffers(on_host, host_weights, footprint.output_bytes)
 
 
 @lru_cache(maxsize=4096)

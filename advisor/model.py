@@ -34,6 +34,11 @@ class Artifact(Value):
     bytes: int | None = None
     """Published size of the files together; None where it was not read anywhere."""
 
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the weights are in llama.cpp's format."""
+        return self.format == "gguf"
+
 
 class QualityCell(Value):
     """One published score, never blended with another table's."""

@@ -19,7 +19,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, reduce
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from advisor.assessment import MemoryEstimate
 from advisor.errors import AdvisorError, OracleError
 from advisor.hardware import Machine
+from advisor.i18n import _, language
 from advisor.measurements import BufferReport, Library, Reading, Trial
 from advisor.memory import Footprint, Split
 from advisor.model import ModelKind
@@ -86,16 +87,17 @@ def prover(
     if why := _why_nobody_is_asked(asked.backend):
         if method == "auto":
             return by_rule
-        raise OracleError(f"{why}, or use --method rules")
+        raise OracleError(_("{why}, or use --method rules").format(why=why))
     oracle = _Oracle(asked, machine, PATIENT_S if method == "probe" else QUICK_S, on_slow or _ignore)
     return oracle.insist if method == "probe" else oracle.attempt
 
 
 def _why_nobody_is_asked(backend: Backend) -> str | None:
     if backend != "llama.cpp":
-        return f"--method probe asks llama.cpp, not {backend}: take --backend llama.cpp"
+        text = _("--method probe asks llama.cpp, not {backend}: take --backend llama.cpp")
+        return text.format(backend=backend)
     if _library_folder() is None:
-        return f"--method probe needs llama-cpp-python: {INSTALL}"
+        return _("--method probe needs llama-cpp-python: {install}").format(install=INSTALL)
     return None
 
 
@@ -116,10 +118,12 @@ class _Oracle:
             return self._placed(footprint, split, memory)
         except _OtherGpusError as error:
             raise OracleError(
-                f"{error}: use --method auto, or leave GPUs out with --accelerator cpu"
+                _("{problem}: use --method auto, or leave GPUs out with --accelerator cpu").format(
+                    problem=error
+                )
             ) from error
         except OracleError as error:
-            raise OracleError(f"{error}: use --method rules") from error
+            raise OracleError(_("{problem}: use --method rules").format(problem=error)) from error
 
     def attempt(self, footprint: Footprint, split: Split, memory: MemoryEstimate) -> Proof:
         """What can be proven, with a note where that is less than the placement."""
@@ -139,10 +143,12 @@ class _Oracle:
         library = self._plan(trial.in_ram()).library
         names = _gpu_names(library, self._machine)
         if names is None:
-            seen = " and ".join(gpu.description for gpu in library.gpus) or "no GPU"
-            planned = " and ".join(gpu.name for gpu in self._machine.gpus)
+            seen = _together([gpu.description for gpu in library.gpus]) or _("no GPU")
+            planned = _together([gpu.name for gpu in self._machine.gpus])
             raise _OtherGpusError(
-                f"{_name(library)} sees {seen} here, so no placement on {planned} is proven"
+                _("{library} sees {seen} here, so no placement on {planned} is proven").format(
+                    library=_name(library), seen=seen, planned=planned
+                )
             )
         return self._proof(footprint, trial, memory, names)
 
@@ -154,8 +160,14 @@ class _Oracle:
         except OracleError as error:
             return _unproven(memory, error)
         by = proof.memory.proven_by
-        agrees = f"{by} agrees on weights, cache and state" if not proof.notes else f"{by} planned it in RAM"
-        return Proof(memory, (f"{agrees}; it sees no such GPU, so the placement is by rule", *proof.notes))
+        text = (
+            _("{by} planned it in RAM; it sees no such GPU, so the placement is by rule")
+            if proof.notes
+            else _(
+                "{by} agrees on weights, cache and state; it sees no such GPU, so the placement is by rule"
+            )
+        )
+        return Proof(memory, (text.format(by=by), *proof.notes))
 
     def _trial(self, footprint: Footprint, split: Split) -> Trial:
         placement = placement_of(split, footprint, self._machine)
@@ -176,7 +188,11 @@ class _Oracle:
             grown=weights.total_bytes > self._blueprint.data_bytes,
         )
         if proof is None:
-            raise OracleError(f"{_name(library)} does not tell its buffers by device on this system")
+            raise OracleError(
+                _("{library} does not tell its buffers by device on this system").format(
+                    library=_name(library)
+                )
+            )
         _log.info("by rule %s, planned %s", memory, proof.memory)
         return proof
 
@@ -188,7 +204,11 @@ class _Oracle:
         """Who planned what; raises `OracleError` with the reason where nothing was planned."""
         answer = self._answer(trial)
         if answer.library is None or answer.buffers is None:
-            raise OracleError(f"{_name(answer.library)} made no plan of it ({answer.refusal})")
+            raise OracleError(
+                _("{library} made no plan of it ({refusal})").format(
+                    library=_name(answer.library), refusal=answer.refusal
+                )
+            )
         return Plan(answer.library, answer.buffers)
 
     def _answer(self, trial: Trial) -> Answer:
@@ -202,14 +222,16 @@ class _Oracle:
 
 
 def _unproven(memory: MemoryEstimate, why: AdvisorError) -> Proof:
-    return Proof(memory, (f"memory is by rule: {why}",))
+    return Proof(memory, (_("memory is by rule: {why}").format(why=why),))
 
 
 def _refuse_large_allocations(memory: MemoryEstimate) -> None:
     allocated = memory.recurrent_bytes + memory.output_bytes
     if allocated > MAX_ALLOCATED_BYTES:
         raise OracleError(
-            f"to plan it, llama.cpp would allocate {format_bytes(allocated)} of states and outputs for real"
+            _("to plan it, llama.cpp would allocate {size} of states and outputs for real").format(
+                size=format_bytes(allocated)
+            )
         )
 
 
@@ -224,9 +246,11 @@ def plan(file: Path, trial: Trial, limit_s: float) -> Answer:
     if buffers is not None:
         return Answer(library=library, buffers=buffers)
     if told.ending.status is None:
-        return Answer(library=library, refusal=f"no answer within {limit_s:g} s", limit_s=limit_s)
+        return Answer(
+            library=library, refusal=_("no answer within {limit:g} s").format(limit=limit_s), limit_s=limit_s
+        )
     if "missing" in told.news:
-        return Answer(refusal=f"it does not load: {told.news['missing']}")
+        return Answer(refusal=_("it does not load: {reason}").format(reason=told.news["missing"]))
     lasts = told.ending.crashed or told.ending.error is not None
     return Answer(library=library, refusal=own_words(told.ending, limit_s=limit_s), lasts=lasts)
 
@@ -241,8 +265,10 @@ def _plan_holes(blueprint: Blueprint, trial: Trial, limit_s: float, on_slow: Cal
     except OSError as error:
         size = format_bytes(blueprint.data_bytes)
         raise OracleError(
-            f"a file of {size} of holes cannot be written to the temporary folder ({error.strerror}; TMPDIR "
-            "names another)"
+            _(
+                "a file of {size} of holes cannot be written to the temporary folder ({reason}; "
+                "TMPDIR names another)"
+            ).format(size=size, reason=_(error.strerror or str(error)))
         ) from error
     finally:
         slow.cancel()
@@ -291,7 +317,8 @@ def _device_files() -> list[str]:
 def _key(blueprint: Blueprint, trial: Trial) -> str:
     """A name for the question: another file, parameter, build or set of devices is another question."""
     parameters = trial.model_dump(mode="json")
-    about: list[Any] = [blueprint.data_bytes, parameters, _build(), _environment(), _device_files()]
+    told_in = language()  # a refusal is kept in words
+    about: list[Any] = [blueprint.data_bytes, parameters, _build(), _environment(), _device_files(), told_in]
     return hashlib.sha256(blueprint.header + json.dumps(about).encode()).hexdigest()
 
 
@@ -303,6 +330,13 @@ def _gpu_names(library: Library, machine: Machine) -> tuple[str, ...] | None:
         if not set(planned.name.lower().split()) <= set(seen.description.lower().split()):
             return None
     return tuple(gpu.name for gpu in library.gpus)
+
+
+def _together(names: Sequence[str]) -> str:
+    """For people: "A", "A and B"; empty where there is none."""
+    if not names:
+        return ""
+    return reduce(lambda some, one: _("{some} and {one}").format(some=some, one=one), names)
 
 
 def _name(library: Library | None) -> str:

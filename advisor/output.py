@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from advisor.errors import OutputError
+from advisor.i18n import _
 
 
 def write_whole(path: Path, text: str, *, force: bool) -> None:
@@ -27,17 +28,20 @@ def write_whole(path: Path, text: str, *, force: bool) -> None:
             if _holds(target, data):
                 return
             if not force:
-                raise OutputError(f"{path} exists already: choose another name, or replace it with --force.")
+                raise OutputError(
+                    _("{path} exists already: choose another name, or replace it with --force.").format(
+                        path=path
+                    )
+                )
         elif target.exists():
-            raise OutputError(f"{path} is not a regular file: name a file to write to.")
+            raise OutputError(_("{path} is not a regular file: name a file to write to.").format(path=path))
         elif not target.parent.is_dir():
-            raise OutputError(f"The folder {target.parent} does not exist: create it first.")
+            raise OutputError(
+                _("The folder {folder} does not exist: create it first.").format(folder=target.parent)
+            )
         _replace(target, data)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(
-            f"{path} could not be written ({reason}): free some space or choose another folder."
-        ) from error
+        raise _not_written(path, error) from error
 
 
 def write_folder(folder: Path, texts: Mapping[str, str], *, force: bool) -> None:
@@ -52,10 +56,13 @@ def write_folder(folder: Path, texts: Mapping[str, str], *, force: bool) -> None
         if changes:
             _replace_all(root, changes)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(
-            f"{folder} could not be written ({reason}): free some space or choose another folder."
-        ) from error
+        raise _not_written(folder, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> OutputError:
+    reason = _(error.strerror) if error.strerror else type(error).__name__
+    text = _("{path} could not be written ({reason}): free some space or choose another folder.")
+    return OutputError(text.format(path=path, reason=reason))
 
 
 def _changes(folder: Path, files: Mapping[Path, bytes], *, force: bool) -> dict[Path, bytes]:
@@ -65,12 +72,18 @@ def _changes(folder: Path, files: Mapping[Path, bytes], *, force: bool) -> dict[
     }
     blocked = [target.name for target in changes if target.exists() and not target.is_file()]
     if blocked:
-        raise OutputError(f"{folder} holds something other than a file named {blocked[0]}: move it away.")
+        raise OutputError(
+            _("{folder} holds something other than a file named {name}: move it away.").format(
+                folder=folder, name=blocked[0]
+            )
+        )
     differing = [target.name for target in changes if target.exists()]
     if differing and not force:
         raise OutputError(
-            f"{folder} holds {', '.join(differing)} already, with other content: choose another folder, or"
-            " replace with --force."
+            _(
+                "{folder} holds {names} already, with other content: choose another folder, or replace with"
+                " --force."
+            ).format(folder=folder, names=", ".join(differing))
         )
     return changes
 

@@ -22,6 +22,7 @@ from advisor.memory import (
     Footprint,
     Split,
     allocate,
+    held,
 )
 from advisor.speed import COPY_BATCH
 
@@ -116,19 +117,31 @@ def fits(footprint: Footprint, split: Split, machine: Machine) -> bool:
     """Whether every device holds its part: `estimate_memory(…).fits` without the table."""
     used = [gpu for gpu, n in zip(machine.gpus, split.gpu_layers, strict=False) if n and not gpu.unified]
     room = machine.host_capacity_bytes + sum(gpu.capacity_bytes for gpu in used)
-    if sum(footprint.layer_sizes()) - footprint.weights.tied_bytes > room:
+    if footprint.moved_bytes(0) - footprint.weights.tied_bytes > room:
         return False  # without a look at the graphs, which cost most of the time
-    parts, host = allocate(footprint, split)
-    on_gpus = 0
+    parts, host = held(footprint, split)
+    free = _least_free(parts, host, footprint, split, machine)
+    if free < 0:
+        return False
+    ample = footprint.graph.ample_bytes
+    n_pooled = 1 + len(machine.gpus) if machine.unified else 1
+    if ample is not None and free >= n_pooled * ample:
+        return True  # graphs are worked out where they decide
+    return _least_free(*allocate(footprint, split), footprint, split, machine) >= 0
+
+
+def _least_free(
+    parts: Sequence[Buffers], host: Buffers, footprint: Footprint, split: Split, machine: Machine
+) -> int:
+    """Bytes left on the device that has the fewest left; negative where one holds too much."""
+    on_gpus, free = 0, []
     for gpu, part in zip(machine.gpus, _with_copies(parts, footprint, split, machine), strict=False):
-        if not part.weights_bytes:
-            continue
-        need = part.total_bytes + gpu_overhead(gpu) + GPU_MARGIN_BYTES
-        if need > gpu.capacity_bytes:
-            return False
-        on_gpus += need
+        if part.weights_bytes:
+            need = part.total_bytes + gpu_overhead(gpu) + GPU_MARGIN_BYTES
+            free.append(gpu.capacity_bytes - need)
+            on_gpus += need
     capacity = host_capacity(machine, on_gpus if machine.unified else 0)
-    return host.total_bytes + HOST_OVERHEAD_BYTES <= capacity
+    return min((*free, capacity - host.total_bytes - HOST_OVERHEAD_BYTES))
 
 
 def solve(footprint: Footprint, machine: Machine, rate: Rate | None = None) -> Split | None:
@@ -276,7 +289,6 @@ def distribute(
     """
     first, graph = footprint.n_layers + 1 - n_gpu_layers, footprint.graph
     whole = Split(gpu_layers=(n_gpu_layers,), n_cpu_moe=n_cpu_moe, n_cpu_ffn=n_cpu_ffn)
-    sizes = footprint.layer_sizes(n_cpu_moe, n_cpu_ffn)[first:]
     is_pipeline = len(gpus) > 1 and not (first or n_cpu_moe or n_cpu_ffn) and footprint.kv_offload
 
     def beside_graph(i: int) -> int:
@@ -291,10 +303,15 @@ def distribute(
         return graph.device(has_output=i == gpus[-1])
 
     rooms = [beside_graph(i) for i in gpus]
-    if sum(sizes) > sum(rooms):
+    moved = footprint.moved_bytes(first, n_cpu_moe, n_cpu_ffn)
+    if moved > sum(rooms):
         return None  # without a look at the graphs, which cost most of the time
     rooms = [room - graph_bytes(i) for i, room in zip(gpus, rooms, strict=True)]
-    counts = fill(sizes, rooms, [speed_of(machine.gpus[i]) for i in gpus])
+    if len(gpus) > 1:
+        sizes = footprint.layer_sizes(n_cpu_moe, n_cpu_ffn)[first:]
+        counts = fill(sizes, rooms, [speed_of(machine.gpus[i]) for i in gpus])
+    else:
+        counts = [n_gpu_layers] if moved <= rooms[0] else None
     if counts is None:
         return None
     layers = [0] * len(machine.gpus)

@@ -29,6 +29,33 @@ class Companions(Value):
     rerank: Candidate | None = None
 
 
+class VectorStore(Value):
+    """Where the vectors of the documents are kept and searched."""
+
+    name: str
+    reason: str
+    """Why this one, with its source."""
+    index_bytes: int
+    """RAM that vectors and index take together."""
+    alternatives: tuple[str, ...] = ()
+    """Other stores for as many vectors."""
+
+
+class Stack(Value):
+    """What a service that answers from documents needs beside its models."""
+
+    chunk_tokens: int
+    """Tokens of a passage, as the embedder counts them."""
+    chunk_overlap: int
+    """Tokens that it shares with the one before."""
+    retrieved_chunks: int
+    """Passages that the chat model is given with a question."""
+    rerank_candidates: int
+    """Passages that the reranker chooses those from; 0 without a reranker."""
+    vector_store: VectorStore
+    notes: tuple[str, ...] = ()
+
+
 class Recommendation(Value):
     """The answer of `advisor recommend`: also the plan file."""
 
@@ -39,6 +66,8 @@ class Recommendation(Value):
     alternatives: tuple[Candidate, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     companions: Companions = Companions()
+    stack: Stack | None = None
+    """For RAG, with the companions."""
     notes: tuple[str, ...] = ()
     catalog_date: date
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
 from advisor.assessment import Candidate
 from advisor.errors import PlanError
+from advisor.i18n import N_, _
 from advisor.plan import Recommendation
-from advisor.value import SCHEMA_VERSION
+from advisor.value import SCHEMA_VERSION, problem
 
-_AGAIN = "write it again with: advisor recommend --save"
+_AGAIN: Final = N_("write it again with: advisor recommend --save")
 
 
 def read_plan(path: Path) -> Recommendation:
@@ -25,15 +27,18 @@ def read_plan(path: Path) -> Recommendation:
     version = document.get("schema_version")
     if version != SCHEMA_VERSION:
         raise PlanError(
-            f"{path} is a plan of another version (schema_version {version!r}, this program reads"
-            f" {SCHEMA_VERSION}); {_AGAIN}"
+            _(
+                "{path} is a plan of another version (schema_version {version!r}, this program reads"
+                " {known}); {hint}"
+            ).format(path=path, version=version, known=SCHEMA_VERSION, hint=_(_AGAIN))
         )
     try:
         plan = Recommendation.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise PlanError(f"{path} is not a sound plan: {field}: {first['msg']}; {_AGAIN}") from error
+        text = _("{path} is not a sound plan: {field}: {reason}; {hint}")
+        raise PlanError(text.format(path=path, field=field, reason=problem(first), hint=_(_AGAIN))) from error
     chosen(plan)
     return plan
 
@@ -42,8 +47,10 @@ def chosen(plan: Recommendation) -> Candidate:
     """The plan's choice; raises `PlanError` where nothing suited."""
     if plan.choice is None:
         raise PlanError(
-            "nothing was chosen in this plan: no model met its requirements;"
-            " relax them and run advisor recommend --save again"
+            _(
+                "nothing was chosen in this plan: no model met its requirements;"
+                " relax them and run advisor recommend --save again"
+            )
         )
     return plan.choice
 
@@ -52,13 +59,17 @@ def _read_json(path: Path) -> dict[str, object]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise PlanError(f"cannot read the plan {path}: {error.strerror}; {_AGAIN}") from error
+        text = _("cannot read the plan {path}: {reason}; {hint}")
+        raise PlanError(text.format(path=path, reason=_(error.strerror or ""), hint=_(_AGAIN))) from error
     except UnicodeDecodeError as error:
-        raise PlanError(f"{path} is not a plan: it is not text; {_AGAIN}") from error
+        text = _("{path} is not a plan: it is not text; {hint}")
+        raise PlanError(text.format(path=path, hint=_(_AGAIN))) from error
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise PlanError(f"{path} is not a plan: broken JSON ({error}); {_AGAIN}") from error
+        text = _("{path} is not a plan: broken JSON ({error}); {hint}")
+        raise PlanError(text.format(path=path, error=error, hint=_(_AGAIN))) from error
     if not isinstance(document, dict):
-        raise PlanError(f"{path} is not a plan: it holds no JSON object; {_AGAIN}")
+        text = _("{path} is not a plan: it holds no JSON object; {hint}")
+        raise PlanError(text.format(path=path, hint=_(_AGAIN)))
     return document

@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from advisor.cost import ApiPrice, CostComparison, Sources, compare, held_against
 from advisor.demand import Demand, demand_for
 from advisor.errors import CatalogError, PriceError
+from advisor.i18n import _
 from advisor.local_cost import LocalSide
 from advisor.machine_cost import CostCatalog, Given, Region, machine_terms
 from advisor.model import ModelKind
 from advisor.plan import Recommendation
 from advisor.plans import chosen
 from advisor.resources import CATALOG_DIR
+from advisor.value import problem
 from advisor.yaml_files import read_yaml
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def load_cost_catalog(path: Path = CATALOG_DIR / "cloud.yaml") -> CostCatalog:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise CatalogError(f"{path}: {field}: {first['msg']}; correct the file") from error
+        text = _("{path}: {field}: {reason}; correct the file")
+        raise CatalogError(text.format(path=path, field=field, reason=problem(first))) from error
 
 
 def compare_costs(
@@ -128,7 +131,7 @@ def hosted_price(model: str, demand: Demand, catalog: CostCatalog) -> ApiPrice |
     )
     if cheapest is None:
         return None
-    note = "the plan's model, hosted at the provider's own precision"
+    note = _("the plan's model, hosted at the provider's own precision")
     return cheapest.model_copy(update={"same_model": True, "notes": (note, *cheapest.notes)})
 
 
@@ -145,12 +148,14 @@ def _price(provider: Provider, info: ModelInfo, demand: Demand, catalog: CostCat
     # Priced through the entry itself: looking some ids up again finds another model, or none.
     result = info.calc_price(usage, provider, genai_request_timestamp=at)
     if result.model_price.input_mtok is None or result.total_price <= 0:
-        raise PriceError(f"{name} has no price for input tokens in the price list; choose another API model")
+        text = _("{api} has no price for input tokens in the price list; choose another API model")
+        raise PriceError(text.format(api=name))
     if demand.output_tokens and result.model_price.output_mtok is None:
-        raise PriceError(
-            f"{name} has no price for output, and {demand.output_tokens} output tokens are asked for: for an"
-            " embedding model give --output-tokens 0, else choose another API model"
+        text = _(
+            "{api} has no price for output, and {n} output tokens are asked for: for an embedding model give"
+            " --output-tokens 0, else choose another API model"
         )
+        raise PriceError(text.format(api=name, n=demand.output_tokens))
     return ApiPrice(
         name=name,
         usd_per_request=result.total_price,
@@ -165,8 +170,8 @@ def _notes(info: ModelInfo) -> tuple[str, ...]:
     conditional = info.prices if isinstance(info.prices, list) else []
     by_hour = any(isinstance(price.constraint, TimeOfDateConstraint) for price in conditional)
     notes = {
-        "its price changes with the hour: this is the one at 12:00 UTC": by_hour,
-        "deprecated by its provider": bool(info.deprecated),
+        _("its price changes with the hour: this is the one at 12:00 UTC"): by_hour,
+        _("deprecated by its provider"): bool(info.deprecated),
     }
     return tuple(note for note, holds in notes.items() if holds)
 
@@ -174,7 +179,7 @@ def _notes(info: ModelInfo) -> tuple[str, ...]:
 def _find(name: str) -> tuple[Provider, ModelInfo]:
     """The price list's entry for "provider/model" or for a model alone."""
     providers = {provider.id: provider for provider in _providers()}
-    first, _, rest = name.partition("/")
+    first, _slash, rest = name.partition("/")
     if rest and first in providers:
         places, wanted = [providers[first]], rest
     else:
@@ -184,7 +189,8 @@ def _find(name: str) -> tuple[Provider, ModelInfo]:
         info = next((info for info in provider.models if info.id == wanted), provider.find_model(wanted))
         if info is not None:
             return provider, info
-    raise PriceError(f"no API model {name!r} in the price list{_nearest(name, providers.values())}")
+    text = _("no API model {name!r} in the price list; {hint}")
+    raise PriceError(text.format(name=name, hint=_nearest(name, providers.values())))
 
 
 def _nearest(name: str, providers: Iterable[Provider]) -> str:
@@ -193,7 +199,9 @@ def _nearest(name: str, providers: Iterable[Provider]) -> str:
     near = difflib.get_close_matches(name, known, n=3) or [
         by_model[model] for model in difflib.get_close_matches(name.rpartition("/")[2], by_model, n=3)
     ]
-    return f"; near: {', '.join(near)}" if near else "; name one as provider/model, such as openai/gpt-6-luna"
+    if near:
+        return _("near: {names}").format(names=", ".join(near))
+    return _("name one as provider/model, such as openai/gpt-6-luna")
 
 
 def _providers() -> list[Provider]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from advisor.assessment import DeviceMemory, MemoryEstimate
+from advisor.i18n import N_, _
 from advisor.llama_log import LOG_ROUNDING_BYTES
 from advisor.measurements import USE_PARTS, Buffer, BufferReport
 from advisor.memory import Footprint, Split, allocate
@@ -16,11 +17,11 @@ NOTABLE_BYTES: Final = MIB // 20
 """A difference that a table with one decimal of a MiB would show."""
 
 _WORDS: Final = {
-    "weights_bytes": "weights",
-    "kv_cache_bytes": "cache",
-    "recurrent_bytes": "state",
-    "compute_bytes": "compute",
-    "output_bytes": "outputs",
+    "weights_bytes": N_("weights"),
+    "kv_cache_bytes": N_("cache"),
+    "recurrent_bytes": N_("state"),
+    "compute_bytes": N_("compute"),
+    "output_bytes": N_("outputs"),
 }
 
 
@@ -43,7 +44,7 @@ def by_rule(footprint: Footprint, split: Split, memory: MemoryEstimate) -> Proof
 
 def in_ram(footprint: Footprint, memory: MemoryEstimate) -> MemoryEstimate:
     """By rule, the same model and context without any GPU."""
-    _, host = allocate(footprint, Split())
+    host = allocate(footprint, Split())[1]
     row = DeviceMemory(name=HOST_NAME, kind="cpu", **{part: getattr(host, part) for part in USE_PARTS})
     return MemoryEstimate.of((row,), memory.source)
 
@@ -71,7 +72,7 @@ def proven(
         _row(row, [b for b in buffers if _device(b) == name], report, tied_bytes, grown=grown)
         for row, name in zip(memory.devices, (*gpu_names, HOST_NAME), strict=True)
     ]
-    by = by if exact else f"{by}, to 0.01 MiB"
+    by = by if exact else _("{by}, to 0.01 MiB").format(by=by)
     planned = MemoryEstimate.of(rows, "probe").model_copy(update={"proven_by": by})
     return Proof(planned, tuple(differences(memory, planned)))
 
@@ -81,8 +82,12 @@ def differences(ours: MemoryEstimate, theirs: MemoryEstimate) -> Iterator[str]:
     for part, word in _WORDS.items():
         more = getattr(theirs, part) - getattr(ours, part)
         if abs(more) >= NOTABLE_BYTES:
-            how = "more" if more > 0 else "less"
-            yield f"llama.cpp plans {format_bytes(abs(more))} {how} for {word} than the rules"
+            text = (
+                _("llama.cpp plans {size} more for {part} than the rules")
+                if more > 0
+                else _("llama.cpp plans {size} less for {part} than the rules")
+            )
+            yield text.format(size=format_bytes(abs(more)), part=_(word))
 
 
 def _holds(report: BufferReport) -> bool:

@@ -16,13 +16,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from datetime import date
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
 
 from advisor.assessment import Quality
+from advisor.i18n import _
 from advisor.model import Model, ModelKind, QualityCell
-from advisor.usecase import UseCase
+from advisor.usecase import PROFILES, UseCase
 from advisor.value import Value
 
 Scale = Literal["percent", "elo"]
@@ -40,15 +42,6 @@ DAYS_A_YEAR: Final = 365.25
 SIZE_ZERO: Final = 10**10
 """Parameters that the size law counts from, in decades."""
 
-_AXES: Final[Mapping[UseCase, str]] = {
-    UseCase.CODING: "coding",
-    UseCase.REASONING: "reasoning",
-    UseCase.AGENT: "coding",
-    UseCase.EMBEDDING: "embedding_en",
-    UseCase.RERANK: "rerank",
-}
-"""Others rest on the general axis. RAG too: published hallucination rates favour terse models of any size.
-Coding is LiveBench's agentic column: in the other one, models that differ widely are close together."""
 _KOREAN: Final[Mapping[str, str]] = {"general": "korean", "embedding_en": "embedding_ko"}
 """Axes that have a Korean counterpart, used where the model must speak it."""
 
@@ -120,6 +113,11 @@ class QualityData(Value):
     losses: tuple[Loss, ...]
     sources: tuple[str, ...] = Field(min_length=1)
 
+    @cached_property
+    def loss_by_quantization(self) -> Mapping[str, Loss]:
+        """`losses`, to look one up."""
+        return {loss.quantization: loss for loss in self.losses}
+
     def axis(self, name: str) -> Axis | None:
         """The axis of that name; None where nothing was fitted."""
         return next((axis for axis in self.axes if axis.name == name), None)
@@ -160,7 +158,7 @@ def quality_of(model: Model, use_case: UseCase, languages: Collection[str], data
 
 def axis_of(use_case: UseCase, languages: Collection[str]) -> str:
     """Which axis ranks models for a use case; Korean where it is asked for and measured."""
-    name = _AXES.get(use_case, "general")
+    name = PROFILES[use_case].axis
     return _KOREAN.get(name, name) if "ko" in languages else name
 
 
@@ -190,7 +188,9 @@ def _locate(model: Model, axis: Axis, data: QualityData) -> _Point | None:
 
 
 def _carry(line: Line, x: float, cell: QualityCell, axis: Axis) -> _Point:
-    metric = f"{axis.reference}, carried over from {cell.metric} ({line.n} models in both)"
+    metric = _("{reference}, carried over from {metric} ({n} models in both)").format(
+        reference=axis.reference, metric=cell.metric, n=line.n
+    )
     logit = line.intercept + line.slope * x
     return _Point(logit, line.residual, "inherited", metric, cell.source, cell.date)
 
@@ -202,7 +202,9 @@ def _from_general(line: Line, general: _Point | None, axis: Axis) -> _Point | No
         logit=line.intercept + line.slope * general.logit,
         deviation=math.hypot(line.residual, line.slope * general.deviation),
         evidence="estimated" if general.evidence == "estimated" else "inherited",
-        metric=f"{axis.reference}, from the general score ({line.n} models): {general.metric}",
+        metric=_("{reference}, from the general score ({n} models): {metric}").format(
+            reference=axis.reference, n=line.n, metric=general.metric
+        ),
         guessed=True,
     )
 
@@ -221,7 +223,7 @@ def _estimate(model: Model, data: QualityData) -> _Point | None:
         + law.per_decade_active * active
         + law.per_year * years
     )
-    metric = f"estimated from size and release date ({law.n} models)"
+    metric = _("estimated from size and release date ({n} models)").format(n=law.n)
     return _Point(
         logit, law.residual, "estimated", metric, "catalog/quality.yaml", data.checked, guessed=True
     )
@@ -235,7 +237,7 @@ UNKNOWN_LOSS: Final = 0.95
 
 def fidelity(quantization: str, n_params: int, data: QualityData) -> float:
     """What a quantization keeps of a model's score: 1 is everything."""
-    loss = next((loss for loss in data.losses if loss.quantization == quantization), None)
+    loss = data.loss_by_quantization.get(quantization)
     if loss is None:
         return UNKNOWN_LOSS
     if n_params < SMALL_BELOW:

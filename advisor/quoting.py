@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from advisor.errors import OutputError
+from advisor.i18n import _
 
 
 def scalar(value: object) -> str:
@@ -26,12 +27,16 @@ def dotenv(value: str) -> str:
     and a backslash that would escape a quote.
     """
     if not value.isprintable():
-        raise OutputError(f"{value!r} cannot be written to .env: remove the control characters")
+        raise OutputError(
+            _("{value!r} cannot be written to .env: remove the control characters").format(value=value)
+        )
     if _PLAIN.fullmatch(value):
         return value
     if _ODD_BACKSLASHES.search(value):
         raise OutputError(
-            f"{value!r} cannot be written to .env: remove the backslash before the quote or end"
+            _("{value!r} cannot be written to .env: remove the backslash before the quote or end").format(
+                value=value
+            )
         )
     quoted = value.replace("'", r"\'")
     return f"'{quoted}'"

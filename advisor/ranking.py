@@ -5,20 +5,20 @@ share GPUs, or that is coarser than the machine demands stands behind every opti
 the utility decides: the model's quality, times what the quantization keeps of it, times how far its speed
 goes towards what the use case feels, less a little for guesses and for RAM that is nearly full. Speed beyond
 that target earns almost nothing, speed below it costs dearly, and `WEIGHINGS` says how dearly for "balanced",
-"best" and "fast". A model whose successor is usable is not weighed at all (`advisor.advice`).
+"best" and "fast". A model whose successor is usable is not weighed at all (`advisor.contest`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from advisor.assessment import Quality, SpeedEstimate
-from advisor.candidates import Option
+from advisor.candidates import Offers, Option
 from advisor.hardware import Machine
-from advisor.model import ModelKind
-from advisor.quality import QualityData, fidelity, quality_of
+from advisor.model import Artifact, Model, ModelKind
+from advisor.quality import QualityData, fidelity
 from advisor.quantization import base_bits
 from advisor.units import GIB
 from advisor.usecase import Requirements, UseCase
@@ -47,23 +47,6 @@ WEIGHINGS: Final[Mapping[str, Weighing]] = {
 other row its pick changes.
 """
 
-TARGET_TOKENS_PER_S: Final[Mapping[UseCase, float]] = {
-    UseCase.CHAT: 10.0,
-    UseCase.RAG: 10.0,
-    UseCase.SUMMARIZE: 10.0,
-    UseCase.TRANSLATE: 10.0,
-    UseCase.VISION: 10.0,
-    UseCase.CODING: 15.0,
-    UseCase.REASONING: 25.0,
-    UseCase.AGENT: 25.0,
-    UseCase.FAST: 20.0,
-    UseCase.EMBEDDING: 500.0,
-    UseCase.RERANK: 500.0,
-}
-"""Rate, in tokens/s, beyond which more is hardly felt. People read 5 to 10 tokens/s, skim code at twice that,
-and wait for the whole of a chain of thought or a tool call before anything useful appears; an embedder
-or reranker is felt by what it reads: a page of text a second."""
-
 MAX_DOUBLINGS: Final = 3.0
 """Eight times the target is more than anybody follows."""
 
@@ -89,17 +72,20 @@ CROWDED_FACTOR: Final = 0.8
 and a machine that starts to swap is slower than any estimate."""
 
 
+Setbacks = tuple[bool, bool, bool]
+"""Below reading speed, partly on the host though several share GPUs, coarser than the machine demands."""
+
+
 class Ranked(NamedTuple):
     """An option with its score."""
 
     option: Option
     quality: Quality
     score: float
-    setbacks: tuple[bool, bool, bool] = (False, False, False)
-    """Below reading speed, partly on the host though several share GPUs, coarser than the machine demands."""
+    setbacks: Setbacks = (False, False, False)
 
     @property
-    def order(self) -> tuple[tuple[bool, bool, bool], float, int, str, str]:
+    def order(self) -> tuple[Setbacks, float, int, str, str]:
         """Sort key, best first; ties are broken by evidence, then by name so that the order never changes."""
         evidence = _EVIDENCE.index(self.quality.evidence)
         return (
@@ -116,7 +102,7 @@ _EVIDENCE: Final = ("measured", "inherited", "estimated", "none")
 
 def target_tokens_per_s(needs: Requirements) -> float:
     """The decode rate beyond which the use case feels little, in tokens/s."""
-    return TARGET_TOKENS_PER_S[needs.use_case] * _weighing(needs).target_factor
+    return needs.profile.tokens_per_s * _weighing(needs).target_factor
 
 
 def _weighing(needs: Requirements) -> Weighing:
@@ -138,6 +124,15 @@ def felt_rate(kind: ModelKind, speed: SpeedEstimate) -> float:
     return speed.prefill_tokens_per_s
 
 
+def answering_rate(speed: SpeedEstimate, needs: Requirements) -> float:
+    """The same rate, with the prompt that has to be read for every token of an answer."""
+    profile = needs.profile
+    rate = felt_rate(profile.kind, speed)
+    if speed.ttft_s is None or profile.kind is not ModelKind.CHAT:
+        return rate
+    return 1.0 / (1.0 / rate + profile.prompt_per_token * speed.ttft_s / max(1, speed.prompt_tokens))
+
+
 def room_factor(option: Option) -> float:
     """How much of the utility is left when RAM is nearly full."""
     crowding = (option.ram_share - CROWDED_SHARE) / (1 - CROWDED_SHARE)
@@ -151,7 +146,7 @@ def least_bits(machine: Machine, needs: Requirements) -> float:
     return FINE_BITS if large and not speed_asked else COARSE_BITS
 
 
-def setbacks(option: Option, needs: Requirements, kept: float, floor_bits: float) -> tuple[bool, bool, bool]:
+def setbacks(option: Option, needs: Requirements, kept: float, floor_bits: float) -> Setbacks:
     """What puts an option behind all others, worst first; `kept`: of a score, by its quantization."""
     quantization = option.artifact.quantization
     bits = CHECKPOINT_BITS.get(quantization, base_bits(quantization))
@@ -161,38 +156,94 @@ def setbacks(option: Option, needs: Requirements, kept: float, floor_bits: float
 
 def _leans_on_host(option: Option) -> bool:
     """Whether parts of the model run on the host though there is a GPU: all users would wait for it."""
-    has_gpu = any(device.kind == "gpu" for device in option.memory.devices)
     whole = option.split.n_gpu_layers > option.footprint.n_layers and not option.split.has_overrides
-    return has_gpu and option.served is None and not whole
+    return bool(option.split.gpu_layers) and option.served is None and not whole
 
 
-def rank_model(
-    options: Sequence[Option], needs: Requirements, data: QualityData, floor_bits: float
-) -> Ranked:
-    """The best of one model's options."""
-    model = options[0].model
-    return best_option(
-        options, quality_of(model, needs.use_case, needs.languages, data), needs, data, floor_bits
-    )
+class Contender(NamedTuple):
+    """A model that nothing rules out, with what is known of it before it is placed."""
+
+    model: Model
+    quality: Quality
+    offers: Offers
+
+    @property
+    def most_tokens_per_s(self) -> float:
+        """A rate that it cannot exceed here; an encoder's depends on other things, and is not bounded."""
+        return self.offers.most_tokens_per_s if self.model.kind is ModelKind.CHAT else math.inf
+
+    def kept(self, data: QualityData) -> dict[str, float]:
+        """What each of its files keeps of its quality, by quantization."""
+        n_params = self.model.n_params
+        return {file.quantization: fidelity(file.quantization, n_params, data) for file in self.offers.files}
 
 
-def best_option(
-    options: Sequence[Option], quality: Quality, needs: Requirements, data: QualityData, floor_bits: float
-) -> Ranked:
-    """The best of the options of a model of that quality."""
-    known = ESTIMATE_FACTOR if quality.evidence == "estimated" else 1.0
+def best_of(contender: Contender, needs: Requirements, data: QualityData, floor_bits: float) -> Ranked | None:
+    """The best of a model's files; None where none gives an option.
+
+    They are tried by what they can be worth at most, as long as one could still win.
+    """
+    worth = worth_of(contender.quality)
     rows: list[Ranked] = []
     unhurried: dict[str, float] = {}
-    for option in options:
-        kept = fidelity(option.artifact.quantization, option.model.n_params, data)
+    kept_of = contender.kept(data)
+    bounds = {file.quantization: _bound(contender, file, kept_of, needs) for file in contender.offers.files}
+    for file in sorted(contender.offers.files, key=lambda file: bounds[file.quantization], reverse=True):
+        if _is_settled(rows, unhurried, bounds[file.quantization], needs):
+            continue
+        option = contender.offers.option(file)
+        if option is None:
+            continue
+        kept = kept_of[file.quantization]
         felt = speed_factor(felt_rate(option.model.kind, option.speed), needs)
-        worth = (quality.score or 0.0) * known * kept * room_factor(option)
+        value = worth * kept * room_factor(option)
         behind = setbacks(option, needs, kept, floor_bits)
-        rows.append(Ranked(option, quality, round(worth * felt, 4), behind))
-        unhurried[option.artifact.quantization] = worth * min(1.0, felt)
+        rows.append(Ranked(option, contender.quality, round(value * felt, 4), behind))
+        unhurried[file.quantization] = value * min(1.0, felt)
     if _weighing(needs).fidelity_first:
         rows = _finest_whole(rows, unhurried)
-    return min(rows, key=lambda r: r.order)
+    return min(rows, key=lambda r: r.order, default=None)
+
+
+class _Bound(NamedTuple):
+    """What a file can be worth at most; sorted as they are tried."""
+
+    unhurried: float
+    """Without the bonus for more speed than is felt."""
+    score: float
+
+
+def _bound(contender: Contender, file: Artifact, kept: Mapping[str, float], needs: Requirements) -> _Bound:
+    rate = contender.offers.at_most(file) if contender.model.kind is ModelKind.CHAT else math.inf
+    value = worth_of(contender.quality) * kept[file.quantization]
+    felt = speed_factor(rate, needs)
+    return _Bound(value * min(1.0, felt), value * felt)
+
+
+def worth_of(quality: Quality) -> float:
+    """What a model of that quality is worth whole and at the speed that is wanted."""
+    return (quality.score or 0.0) * (ESTIMATE_FACTOR if quality.evidence == "estimated" else 1.0)
+
+
+def most_worth(contender: Contender, needs: Requirements, data: QualityData) -> float:
+    """A score that no file of the model can exceed."""
+    kept = contender.kept(data)
+    return round(max(_bound(contender, file, kept, needs).score for file in contender.offers.files), 4)
+
+
+def _is_settled(
+    rows: Sequence[Ranked], unhurried: Mapping[str, float], most: _Bound, needs: Requirements
+) -> bool:
+    """Whether a file worth at most `most` cannot be the best any more.
+
+    Of files that lie whole on their devices the bonus does not decide; one that is tried after such a file,
+    and could be worth more by the bonus alone, lies whole on them too.
+    """
+    sound = [row for row in rows if not any(row.setbacks)]
+    whole = [row for row in sound if not _leans_on_host(row.option)]
+    if _weighing(needs).fidelity_first and whole:
+        return max(unhurried[row.option.artifact.quantization] for row in whole) >= most.unhurried
+    return bool(sound) and max(row.score for row in sound) >= most.score
 
 
 def _finest_whole(rows: Sequence[Ranked], unhurried: Mapping[str, float]) -> list[Ranked]:
@@ -200,8 +251,3 @@ def _finest_whole(rows: Sequence[Ranked], unhurried: Mapping[str, float]) -> lis
     whole = [row for row in rows if not _leans_on_host(row.option)]
     best = sorted(whole, key=lambda r: (r.setbacks, -unhurried[r.option.artifact.quantization], r.order))[:1]
     return [*best, *(row for row in rows if row not in whole)]
-
-
-def rank(best_of_each: Collection[Ranked]) -> list[Ranked]:
-    """All models, best first."""
-    return sorted(best_of_each, key=lambda r: r.order)

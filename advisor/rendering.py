@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from advisor.deployment import Options, Service, services
+from advisor.i18n import _
 from advisor.model import ModelKind
 from advisor.output import write_folder
 from advisor.plan import Recommendation
@@ -139,7 +140,12 @@ def _context(plan: Recommendation, made: Sequence[Service], options: Options) ->
     volumes += ["vllm-cache"] if "vllm" in engines else []
     choice = made[0].candidate
     return {
-        "heading": f"{choice.name} {choice.quantization} with {made[0].backend} on {plan.machine.title}",
+        "heading": _("{name} {quantization} with {engine} on {machine}").format(
+            name=choice.name,
+            quantization=choice.quantization,
+            engine=made[0].backend,
+            machine=plan.machine.title,
+        ),
         "services": made,
         "options": options,
         "model_dir": options.model_dir,
@@ -159,9 +165,11 @@ def _warnings(made: Sequence[Service], options: Options) -> tuple[str, ...]:
     open_engines = sorted({service.backend for service in made} - set(_API_KEYS))
     if open_engines:
         return (
-            f"{options.bind} opens it to the network, and {open_engines[0]} asks for no key: use a proxy",
+            _("{address} opens it to the network, and {engine} asks for no key: use a proxy").format(
+                address=options.bind, engine=open_engines[0]
+            ),
         )
-    return (f"{options.bind} opens it to the network: set an API key first",)
+    return (_("{address} opens it to the network: set an API key first").format(address=options.bind),)
 
 
 _REQUESTS: Final[Mapping[ModelKind, tuple[str, dict[str, object]]]] = {
@@ -199,5 +207,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals["_"] = _
     environment.filters.update(scalar=scalar, dotenv=dotenv, line=line, sh=shlex.quote, by_flag=by_flag)
     return environment

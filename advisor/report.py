@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Final
 
 from advisor.cost import CostComparison
-from advisor.local_cost import SPREAD, BreakEven, Span
+from advisor.i18n import N_, _
+from advisor.local_cost import SPREAD, BreakEven, LocalKind, Span
 from advisor.quoting import cell
 from advisor.resources import TEMPLATES_DIR
 
-UNKNOWN: Final = "unknown"
+UNKNOWN: Final = N_("unknown")
 _CENT: Final = Decimal("0.01")
 _SIGNIFICANT_DIGITS: Final = 4
 
@@ -28,9 +29,11 @@ def cost_report(comparison: CostComparison) -> str:
         lstrip_blocks=True,
         autoescape=False,  # Markdown, not HTML: `cell` escapes what would break a table
     )
+    environment.globals["_"] = _
     environment.filters |= {
         "cell": cell,
         "figure": _figure,
+        "kind": _kind,
         "payback": _payback,
         "percent": _percent,
         "span": _span,
@@ -49,7 +52,7 @@ def cost_report(comparison: CostComparison) -> str:
 def _usd(amount: Decimal | None) -> str:
     """Dollars and cents; what costs less than a cent is not shown as nothing."""
     if amount is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     return f"${amount:,.2f}" if amount >= _CENT or not amount else "< $0.01"
 
 
@@ -60,13 +63,17 @@ def _start(amount: Decimal | None) -> str:
 def _figure(value: Decimal | int | None) -> str:
     """A number with at most four significant digits, never in exponent form."""
     if value is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     number = Decimal(value)
     if not number:
         return "0"
     digits = _SIGNIFICANT_DIGITS - 1 - number.adjusted()
     text = f"{round(number, max(0, digits)):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _kind(option: LocalKind) -> str:
+    return {"owned": _("owned"), "purchased": _("purchased"), "rented": _("rented")}[option]
 
 
 def _percent(share: Decimal) -> str:
@@ -76,19 +83,23 @@ def _percent(share: Decimal) -> str:
 def _span(span: Span) -> str:
     """The expected figure, with its range in brackets where it has one."""
     low, expected = f"{span.low:,.0f}", f"{span.expected:,.0f}"
-    high = "never" if span.high is None else f"{span.high:,.0f}"
-    return expected if low == high else f"{expected} ({low} to {high})"
+    high = _("never") if span.high is None else f"{span.high:,.0f}"
+    return expected if low == high else _ranged(expected, low, high)
+
+
+def _ranged(expected: str, low: str, high: str) -> str:
+    return _("{expected} ({low} to {high})").format(expected=expected, low=low, high=high)
 
 
 def _payback(row: BreakEven) -> str:
     if row.option != "purchased":
         return "–"
     if row.months is None:
-        return "never in its life"
+        return _("never in its life")
     months = row.months
-    high = "never" if months.high is None else f"{months.high:.1f}"
-    return f"{months.expected:.1f} ({months.low:.1f} to {high})"
+    high = _("never") if months.high is None else f"{months.high:.1f}"
+    return _ranged(f"{months.expected:.1f}", f"{months.low:.1f}", high)
 
 
 def _verdict(can_serve: bool | None) -> str:
-    return {True: "yes", False: "no", None: UNKNOWN}[can_serve]
+    return {True: _("yes"), False: _("no"), None: _(UNKNOWN)}[can_serve]

@@ -14,6 +14,7 @@ from advisor.config_files import parse_config, read_config
 from advisor.errors import ConfigError, SafetensorsError, UnknownModelError
 from advisor.folders import LocalFolder
 from advisor.hf_config import architecture_of
+from advisor.i18n import _
 from advisor.model import ModelKind
 from advisor.quantization import DEFAULT_ENCODER_QUANTIZATION, DEFAULT_QUANTIZATION
 from advisor.tensors import tensors
@@ -95,19 +96,25 @@ def _from_name(
     on_hub = hub_name(name, quantization)
     if name.endswith(".json") or (name.endswith(".gguf") and not on_hub):
         raise UnknownModelError(
-            f"no file {name}: give the path of an existing .gguf or config.json, or a catalog id"
+            _("no file {name}: give the path of an existing .gguf or config.json, or a catalog id").format(
+                name=name
+            )
         )
     try:
         return _from_catalog(name, load_catalog())
     except UnknownModelError as error:
         if Path(name).is_dir():
-            raise UnknownModelError(f"the folder {name} holds neither a config.json nor a .gguf") from error
+            raise UnknownModelError(
+                _("the folder {name} holds neither a config.json nor a .gguf").format(name=name)
+            ) from error
         if on_hub is None:
             raise
         model = fetch_model(on_hub) if fetch else recall(on_hub)
         if model is None:
-            what = f"no file {name}" if on_hub.file else str(error)
-            raise UnknownModelError(f"{what}; if it is on the hub, --fetch reads its header") from error
+            what = _("no file {name}").format(name=name) if on_hub.file else str(error)
+            raise UnknownModelError(
+                _("{what}; if it is on the hub, --fetch reads its header").format(what=what)
+            ) from error
     return _from_hub(on_hub, model)
 
 
@@ -196,11 +203,21 @@ def _checkpoint(arch: Architecture, header: SafetensorsHeader, config: Mapping[s
 
 
 def _told(checkpoint: Checkpoint) -> str:
-    towers = format_bytes(checkpoint.tower_bytes)
-    apart = f", {towers} of them for images or sound" if checkpoint.tower_bytes else ""
-    return (
-        f"the safetensors hold {format_bytes(checkpoint.data_bytes)} in {checkpoint.quantization}{apart} "
-        "(read from their headers); what is converted to GGUF follows llama.cpp's rules"
+    text = (
+        _(
+            "the safetensors hold {size} in {quantization}, {towers} of them for images or sound (read from "
+            "their headers); what is converted to GGUF follows llama.cpp's rules"
+        )
+        if checkpoint.tower_bytes
+        else _(
+            "the safetensors hold {size} in {quantization} (read from their headers); what is converted to "
+            "GGUF follows llama.cpp's rules"
+        )
+    )
+    return text.format(
+        size=format_bytes(checkpoint.data_bytes),
+        quantization=checkpoint.quantization,
+        towers=format_bytes(checkpoint.tower_bytes),
     )
 
 
@@ -211,7 +228,7 @@ def _from_folder(path: Path, quantization: str | None) -> Subject:
         try:
             return subject_of_config(name, config, _safetensors_in(path))
         except SafetensorsError as error:  # the config is enough for everything but their exact sizes
-            note = f"the safetensors were left out: {error}"
+            note = _("the safetensors were left out: {problem}").format(problem=error)
             return subject_of_config(name, config)._replace(notes=(note,))
     from advisor.model_files import model_files
 
@@ -219,7 +236,9 @@ def _from_folder(path: Path, quantization: str | None) -> Subject:
     fitting = [name for name, label in models.items() if len(models) == 1 or label == quantization]
     if len(fitting) != 1:
         raise UnknownModelError(
-            f"{path} holds {len(models)} GGUF models; give the path of one of them: {', '.join(models)}"
+            _("{path} holds {n} GGUF models; give the path of one of them: {names}").format(
+                path=path, n=len(models), names=", ".join(models)
+            )
         )
     return _from_gguf(path / fitting[0])
 
@@ -233,13 +252,14 @@ def _safetensors_in(path: Path) -> SafetensorsHeader | None:
 
 def _from_hub(name: HubName, model: HubModel) -> Subject:
     """What was read of a model on the hub."""
-    origin = f"{model.repo} on the hub, commit {model.commit[:8]}"
+    text = _("the model is {repo} on the hub, commit {commit}")
+    origin = text.format(repo=model.repo, commit=model.commit[:8])
     if model.gguf:
         subject = _of_gguf(PurePosixPath(model.file or "").name, model.gguf, name.quantization)
     else:
         config = parse_config(f"{model.repo}/config.json", model.config or "")
         subject = subject_of_config(model.repo, config, model.tensors, name.quantization)
-    return subject._replace(notes=(*subject.notes, f"the model is {origin}"))
+    return subject._replace(notes=(*subject.notes, origin))
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:
@@ -275,7 +295,9 @@ def _of_gguf(file: str, header: GgufHeader, label: str | None = None) -> Subject
     def weights_in(quantization: str) -> Weights:
         if quantization not in (own, label):
             raise ConfigError(
-                f"{file} is {own}; leave --quant out, or estimate its config.json for {quantization}"
+                _(
+                    "{file} is {own}; leave --quant out, or estimate its config.json for {quantization}"
+                ).format(file=file, own=own, quantization=quantization)
             )
         return weights
 
@@ -289,5 +311,5 @@ def _of_gguf(file: str, header: GgufHeader, label: str | None = None) -> Subject
         n_params=n_params,
         n_params_active=active,
         source="gguf-header",
-        blueprint=lambda _: blueprint_of_header(header),
+        blueprint=lambda _quantization: blueprint_of_header(header),
     )

@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator
 
-from advisor.candidates import Option
-from advisor.quality import QualityData
-from advisor.ranking import WEIGHINGS, Ranked, best_option, rank
+from advisor.contest import Contest
+from advisor.i18n import _
+from advisor.ranking import WEIGHINGS, Ranked
 from advisor.usecase import Requirements, UseCase
 
 
-class Weighed(NamedTuple):
-    """A model's options, beside the best of them."""
-
-    best: Ranked
-    options: tuple[Option, ...]
-
-
 def sensitivity(
-    rows: Sequence[Weighed],
-    ranked: Sequence[Ranked],
-    needs: Requirements,
-    data: QualityData,
-    floor_bits: float,
+    contest: Contest, pick: Ranked, others: Callable[[], Iterator[Ranked]], passed: Collection[str]
 ) -> str:
-    """What would have to be otherwise for another model to win; `ranked` begins with the pick."""
-    pick = ranked[0]
+    """What would have to be otherwise for another model to win.
+
+    others: the models behind the pick, best first. passed: ids of those that turned out not to fit.
+    """
     kept, changes = [], []
-    for name in _other_weighings(needs):
-        first = _pick_under(name, rows, needs, data, floor_bits)
+    for name in _other_weighings(contest.needs):
+        other = contest.needs.model_copy(update={"quality": name})
+        first = next(row for row in contest.ranked(other) if row.option.model.id not in passed)
         if first.option.model.id == pick.option.model.id:
             kept.append(name)
         else:
-            changes.append(f"--quality {name} is asked for ({_named(first)})")
-    rivals = [row for row in ranked[1:] if row.setbacks == pick.setbacks]
-    if rivals and pick.score > 0:
-        lead = 1 - rivals[0].score / pick.score
-        changes.append(f"its quality is over {lead:.1%} lower than stated ({_named(rivals[0])})")
-    under = f" with --quality {' and '.join(kept)} too" if kept else ""
-    if not changes:
-        return f"the pick holds{under}: nothing else comes near"
-    return f"the pick holds{under} unless {', or '.join(changes)}"
+            changes.append(_("--quality {name} is asked for ({then})").format(name=name, then=_named(first)))
+    rival = next(others(), None)
+    if rival is not None and rival.setbacks == pick.setbacks and pick.score > 0:
+        lead = 1 - rival.score / pick.score
+        changes.append(
+            _("its quality is over {lead:.1%} lower than stated ({then})").format(
+                lead=lead, then=_named(rival)
+            )
+        )
+    return _holds(_(" and ").join(kept), _(", or ").join(changes))
+
+
+def _holds(kept: str, changes: str) -> str:
+    """The sentence, by what leaves the pick as it is and what would change it; either may be empty."""
+    if changes:
+        text = (
+            _("the pick holds with --quality {kept} too unless {changes}")
+            if kept
+            else _("the pick holds unless {changes}")
+        )
+    elif kept:
+        text = _("the pick holds with --quality {kept} too: nothing else comes near")
+    else:
+        text = _("the pick holds: nothing else comes near")
+    return text.format(kept=kept, changes=changes)
 
 
 def _other_weighings(needs: Requirements) -> Iterable[str]:
@@ -49,13 +56,7 @@ def _other_weighings(needs: Requirements) -> Iterable[str]:
     return [] if needs.use_case is UseCase.FAST else [name for name in WEIGHINGS if name != needs.quality]
 
 
-def _pick_under(
-    name: str, rows: Sequence[Weighed], needs: Requirements, data: QualityData, floor_bits: float
-) -> Ranked:
-    other = needs.model_copy(update={"quality": name})
-    again = [best_option(row.options, row.best.quality, other, data, floor_bits) for row in rows]
-    return rank(again)[0]
-
-
 def _named(row: Ranked) -> str:
-    return f"then {row.option.model.id} {row.option.artifact.quantization}"
+    return _("then {model} {quantization}").format(
+        model=row.option.model.id, quantization=row.option.artifact.quantization
+    )

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from advisor.errors import SmokeTestError
 from advisor.hardware import Machine, Vendor
+from advisor.i18n import N_, _
 from advisor.llama_process import run_child
 from advisor.measurements import Expected, Failure, Library, Needs, Reading, Resident, SmokeResult, Trial
 from advisor.memory_use import measured_memory, own_host_bytes
@@ -24,14 +25,14 @@ START_LIMIT_S: Final = 60.0
 """For importing the library and listing its devices."""
 BUSY_SHARE: Final = 0.5
 """Share of the cores that may be busy with other work before it is worth a word."""
-INSTALL: Final = "install it with pip install 'llama-cpp-python>=0.3.36'"
+INSTALL: Final = N_("install it with pip install 'llama-cpp-python>=0.3.36'")
 
 Progress = Callable[[str], None]
 _MESSAGES: Final = {
-    "plan": "Planning memory",
-    "load": "Loading the model",
-    "prefill": "Processing a prompt",
-    "decode": "Generating",
+    "plan": N_("Planning memory"),
+    "load": N_("Loading the model"),
+    "prefill": N_("Processing a prompt"),
+    "decode": N_("Generating"),
 }
 
 
@@ -58,9 +59,15 @@ def read_library() -> Library:
     if "library" in told.news:
         return Library.model_validate(told.news["library"])
     if "missing" in told.news:
-        raise SmokeTestError(f"the smoke test needs llama-cpp-python ({told.news['missing']}): {INSTALL}")
+        raise SmokeTestError(
+            _("the smoke test needs llama-cpp-python ({reason}): {install}").format(
+                reason=told.news["missing"], install=_(INSTALL)
+            )
+        )
     failure = explain(told.ending, limit_s=START_LIMIT_S, on_gpu=False)
-    raise SmokeTestError(f"llama-cpp-python does not load ({failure.reason}): install it again")
+    raise SmokeTestError(
+        _("llama-cpp-python does not load ({reason}): install it again").format(reason=failure.reason)
+    )
 
 
 def run_smoke_test(
@@ -87,7 +94,7 @@ def run_smoke_test(
     if lacks_gpu(trial, library):
         return without_gpu(asked, library, vendor)
     if not gguf.is_file():
-        raise SmokeTestError(f"no file {gguf}: give the path of an existing .gguf")
+        raise SmokeTestError(_("no file {gguf}: give the path of an existing .gguf").format(gguf=gguf))
     return _Run(asked, library, machine, limit_s, on_progress or _ignore).result()
 
 
@@ -132,8 +139,10 @@ class _Run:
             plain = trial.model_copy(update={"repack": False})
             self._asked = self._asked.model_copy(update={"trial": plain})
             self._notes.append(
-                "llama.cpp crashed with repacked weights and was run without:"
-                " start llama-server with --no-repack"
+                _(
+                    "llama.cpp crashed with repacked weights and was run without: start llama-server with "
+                    "--no-repack"
+                )
             )
             told = self._once(mode)
         if told.ending.status == 0 or self._is_done(told):
@@ -165,8 +174,9 @@ class _Run:
             return None
         return Failure(
             stage="plan",
-            reason=f"out of memory: it needs {format_bytes(need)} of RAM for its own, "
-            f"{format_bytes(free)} are free; it was not loaded",
+            reason=_(
+                "out of memory: it needs {need} of RAM for its own, {free} are free; it was not loaded"
+            ).format(need=format_bytes(need), free=format_bytes(free)),
             advice=less_memory(on_gpu=self._asked.trial.uses_gpu),
         )
 
@@ -179,7 +189,7 @@ def _child(arguments: tuple[str, ...], limit_s: float, *, watch_gpus: bool, on_p
     def listen(line: Mapping[str, Any]) -> None:
         nonlocal peak
         if line.get("stage") in _MESSAGES:
-            on_progress(_MESSAGES[line["stage"]])
+            on_progress(_(_MESSAGES[line["stage"]]))
         if before is not None:
             peak = max(peak or 0, _gpu_used_bytes() or 0)
 
@@ -193,7 +203,10 @@ def _busy() -> Iterator[str]:
 
     load, cores = psutil.getloadavg()[0], psutil.cpu_count() or 1
     if load > BUSY_SHARE * cores:
-        yield f"other programs keep the processor busy (load {load:.1f} on {cores} cores): rates are too low"
+        text = _(
+            "other programs keep the processor busy (load {load:.1f} on {cores} cores): rates are too low"
+        )
+        yield text.format(load=load, cores=cores)
 
 
 def _gpu_used_bytes() -> int | None:

@@ -7,33 +7,42 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
+from advisor.i18n import N_, _
 from advisor.measurements import Failure, Stage
 from advisor.value import Value
 
 LAST_LINES: Final = 8
 """Lines of the log that a failure shows."""
-OUT_OF_MEMORY: Final = "out of memory"
-AGAIN: Final = "download the file again: it is incomplete or damaged"
-NEWER: Final = "install a newer llama-cpp-python: pip install --upgrade llama-cpp-python"
-OTHER: Final = "report it to llama.cpp, with its last words"
+OUT_OF_MEMORY: Final = N_("out of memory")
+AGAIN: Final = N_("download the file again: it is incomplete or damaged")
+NEWER: Final = N_("install a newer llama-cpp-python: pip install --upgrade llama-cpp-python")
+OTHER: Final = N_("report it to llama.cpp, with its last words")
 
 _CAUSES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (r"out of memory|failed to allocate|unable to allocate|cudaMalloc failed", OUT_OF_MEMORY, ()),
-    (r"not within the file bounds|corrupted or incomplete|failed to read", "the file is truncated", (AGAIN,)),
-    (r"invalid magic|bad magic|failed to load GGUF|failed to open GGUF", "this is not a GGUF file", (AGAIN,)),
-    (r"unknown model architecture", "this llama.cpp does not know the model's architecture", (NEWER,)),
-    (r"unknown pre-tokenizer type", "this llama.cpp does not know the model's tokenizer", (NEWER,)),
+    (
+        r"not within the file bounds|corrupted or incomplete|failed to read",
+        N_("the file is truncated"),
+        (AGAIN,),
+    ),
+    (
+        r"invalid magic|bad magic|failed to load GGUF|failed to open GGUF",
+        N_("this is not a GGUF file"),
+        (AGAIN,),
+    ),
+    (r"unknown model architecture", N_("this llama.cpp does not know the model's architecture"), (NEWER,)),
+    (r"unknown pre-tokenizer type", N_("this llama.cpp does not know the model's tokenizer"), (NEWER,)),
     (
         r"quantized V cache .* requires|V cache quantization requires",
-        "the cache's type needs flash attention",
+        N_("the cache's type needs flash attention"),
         (),
     ),
     (
         r"missing tensor|wrong number of tensors|has wrong shape",
-        "the file's tensors are not what its header says",
+        N_("the file's tensors are not what its header says"),
         (AGAIN,),
     ),
-    (r"GGML_ASSERT|GGML_ABORT", "an assertion in llama.cpp failed", (OTHER,)),
+    (r"GGML_ASSERT|GGML_ABORT", N_("an assertion in llama.cpp failed"), (OTHER,)),
 )
 """What a log says, what it means, and what to do; the first that matches counts."""
 
@@ -74,8 +83,8 @@ _CRASHES: Final = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGILL, -signal.SIG
 
 def less_memory(*, on_gpu: bool) -> tuple[str, ...]:
     """What to do about too little memory."""
-    fewer = ("put fewer layers on the GPU (--n-gpu-layers)",) if on_gpu else ()
-    return ("take a smaller context (--ctx), a smaller quantization or fewer sequences", *fewer)
+    fewer = (_("put fewer layers on the GPU (--n-gpu-layers)"),) if on_gpu else ()
+    return (_("take a smaller context (--ctx), a smaller quantization or fewer sequences"), *fewer)
 
 
 def explain(ending: Ending, *, limit_s: float, on_gpu: bool) -> Failure:
@@ -84,20 +93,18 @@ def explain(ending: Ending, *, limit_s: float, on_gpu: bool) -> Failure:
     cause, advice = next(
         ((meaning, remedy) for pattern, meaning, remedy in _CAUSES if re.search(pattern, told)), (None, ())
     )
-    if cause == OUT_OF_MEMORY:
-        advice = less_memory(on_gpu=on_gpu)
+    advice = less_memory(on_gpu=on_gpu) if cause == OUT_OF_MEMORY else tuple(_(line) for line in advice)
+    doing = _(_DOING[ending.stage])
     if ending.status is None:
-        reason = f"it was stopped after {limit_s:.0f} s, {_DOING[ending.stage]}"
-        advice = ("give it more time (--timeout), or take a smaller model or quantization",)
+        reason = _("it was stopped after {limit:.0f} s, {doing}").format(limit=limit_s, doing=doing)
+        advice = (_("give it more time (--timeout), or take a smaller model or quantization"),)
     elif ending.status == -signal.SIGKILL:
-        reason = f"the system killed it {_DOING[ending.stage]}: most likely memory ran out"
+        reason = _("the system killed it {doing}: most likely memory ran out").format(doing=doing)
         advice = less_memory(on_gpu=on_gpu)
-    elif ending.error is None:
-        reason = f"it {_death(ending.status)} {_DOING[ending.stage]}" + (f": {cause}" if cause else "")
-        advice = advice or (OTHER,)
     else:
-        reason = ending.error + (f": {cause}" if cause else "")
-        advice = advice or (OTHER,)
+        said = ending.error or _death(ending.status, doing)
+        reason = f"{said}: {_(cause)}" if cause else said
+        advice = advice or (_(OTHER),)
     log = () if ending.status is None else telling(ending.log)
     return Failure(stage=ending.stage, reason=reason, advice=advice, log=log)
 
@@ -109,21 +116,22 @@ def own_words(ending: Ending, *, limit_s: float) -> str:
 
 
 _DOING: Final[dict[Stage, str]] = {
-    "start": "while llama.cpp was loaded",
-    "plan": "while llama.cpp planned its memory",
-    "load": "while the model was loaded",
-    "prefill": "while the prompt was processed",
-    "decode": "while tokens were generated",
+    "start": N_("while llama.cpp was loaded"),
+    "plan": N_("while llama.cpp planned its memory"),
+    "load": N_("while the model was loaded"),
+    "prefill": N_("while the prompt was processed"),
+    "decode": N_("while tokens were generated"),
 }
 
 
-def _death(status: int) -> str:
+def _death(status: int, doing: str) -> str:
     if status >= 0:
-        return f"ended with status {status}"
+        return _("it ended with status {status} {doing}").format(status=status, doing=doing)
     try:
-        return f"was ended by {signal.Signals(-status).name}"
+        name = signal.Signals(-status).name
     except ValueError:
-        return f"was ended by signal {-status}"
+        name = _("signal {number}").format(number=-status)
+    return _("it was ended by {signal} {doing}").format(signal=name, doing=doing)
 
 
 def telling(log: Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from advisor.assessment import DeviceMemory, MemoryEstimate, SpeedEstimate
 from advisor.hardware import Vendor
+from advisor.i18n import N_, _
 from advisor.measurements import (
     ALL_LAYERS,
     USE_PARTS,
@@ -45,10 +46,10 @@ _SWITCHES: Final[dict[Vendor, tuple[str, ...]]] = {
 }
 """Build switches of llama.cpp by vendor, the vendor's own first (docs/build.md of llama.cpp, 2026-10)."""
 _DRIVER_CHECKS: Final[dict[Vendor, str]] = {
-    "nvidia": "check the driver with nvidia-smi, and CUDA_VISIBLE_DEVICES",
-    "amd": "check the driver with rocminfo or vulkaninfo",
-    "intel": "check the driver with sycl-ls or vulkaninfo",
-    "apple": "run it outside of a virtual machine",
+    "nvidia": N_("check the driver with nvidia-smi, and CUDA_VISIBLE_DEVICES"),
+    "amd": N_("check the driver with rocminfo or vulkaninfo"),
+    "intel": N_("check the driver with sycl-ls or vulkaninfo"),
+    "apple": N_("run it outside of a virtual machine"),
 }
 
 
@@ -99,15 +100,19 @@ def judge(
 
 def without_gpu(asked: Asked, library: Library, vendor: Vendor | None) -> SmokeResult:
     """The verdict on a plan for a GPU that the installed library cannot use: nothing is run."""
-    plain = f"llama-cpp-python {library.version} here"
     if library.gpu_offload:
-        reason = f"{plain} was built for a GPU but finds none: nothing was run"
-        advice: tuple[str, ...] = tuple([_DRIVER_CHECKS[vendor]] if vendor else _DRIVER_CHECKS.values())
+        text = _("llama-cpp-python {version} here was built for a GPU but finds none: nothing was run")
+        checks = [_DRIVER_CHECKS[vendor]] if vendor else _DRIVER_CHECKS.values()
+        advice = tuple(_(line) for line in checks)
     else:
-        reason = f"{plain} was built without GPU support, and layers on a GPU are planned: nothing was run"
+        text = _(
+            "llama-cpp-python {version} here was built without GPU support, and layers on a GPU are planned: "
+            "nothing was run"
+        )
         advice = install_advice(vendor)
+    reason = text.format(version=library.version)
     failure = Failure(
-        stage="start", reason=reason, advice=(*advice, "or try it on the CPU: --n-gpu-layers 0")
+        stage="start", reason=reason, advice=(*advice, _("or try it on the CPU: --n-gpu-layers 0"))
     )
     return judge(asked, library, Reading(failure=failure), None)
 
@@ -116,7 +121,7 @@ def install_advice(vendor: Vendor | None) -> tuple[str, ...]:
     """How to build llama-cpp-python for that vendor's GPUs; None: for each."""
     vendors: tuple[Vendor, ...] = (vendor,) if vendor else tuple(_SWITCHES)
     return tuple(
-        f"for {_NAMES[maker]}: {_BUILD.format(switch=switch)}"
+        _("for {vendor}: {command}").format(vendor=_NAMES[maker], command=_BUILD.format(switch=switch))
         for maker in vendors
         for switch in (_SWITCHES[maker] if vendor else _SWITCHES[maker][:1])
     )
@@ -168,8 +173,10 @@ def _gpu_findings(trial: Trial, measured: Measured) -> Iterator[Finding]:
     if on_gpu < wanted:
         yield Finding(
             level="fail",
-            reason=f"only {on_gpu} of {wanted} planned layers ran on a GPU: these are not the GPU's figures",
-            advice=("look at which GPU devices llama.cpp lists under library, and at the driver",),
+            reason=_(
+                "only {on_gpu} of {wanted} planned layers ran on a GPU: these are not the GPU's figures"
+            ).format(on_gpu=on_gpu, wanted=wanted),
+            advice=(_("look at which GPU devices llama.cpp lists under library, and at the driver"),),
         )
 
 
@@ -177,17 +184,20 @@ def _output_findings(output: Output | None) -> Iterator[Finding]:
     if output is None:
         return
     if not output.ok:
-        what = "not all results are numbers (NaN)" if not output.finite else "results are not valid"
         yield Finding(
             level="fail",
-            reason=f"the output is broken: {what}",
-            advice=("try another quantization or file", "install a newer llama-cpp-python"),
+            reason=_("the output is broken: results are not valid")
+            if output.finite
+            else _("the output is broken: not all results are numbers (NaN)"),
+            advice=(_("try another quantization or file"), _("install a newer llama-cpp-python")),
         )
     elif output.n_distinct == 1 and (output.n_tokens or 0) > 1:
         yield Finding(
             level="warn",
-            reason=f"the same token came {output.n_tokens} times: read the output before trusting it",
-            advice=("try another quantization or file: a damaged model repeats itself",),
+            reason=_("the same token came {n} times: read the output before trusting it").format(
+                n=output.n_tokens
+            ),
+            advice=(_("try another quantization or file: a damaged model repeats itself"),),
         )
 
 
@@ -196,39 +206,60 @@ def _need_findings(needs: Needs, measured: Measured) -> Iterator[Finding]:
     if needs.min_tokens_per_s and speed is not None and speed < needs.min_tokens_per_s:
         yield Finding(
             level="fail",
-            reason=f"{speed:.1f} tok/s are fewer than the {needs.min_tokens_per_s:g} that were asked for",
-            advice=_FASTER,
+            reason=_("{speed:.1f} tok/s are fewer than the {wanted:g} that were asked for").format(
+                speed=speed, wanted=needs.min_tokens_per_s
+            ),
+            advice=tuple(_(line) for line in _FASTER),
         )
     if needs.max_ttft_s and ttft_s is not None and ttft_s > needs.max_ttft_s:
         yield Finding(
             level="fail",
-            reason=f"the first token took {ttft_s:.2f} s, more than the {needs.max_ttft_s:g} s asked for",
-            advice=_FASTER,
+            reason=_("the first token took {ttft:.2f} s, more than the {wanted:g} s asked for").format(
+                ttft=ttft_s, wanted=needs.max_ttft_s
+            ),
+            advice=tuple(_(line) for line in _FASTER),
         )
 
 
 _FASTER: Final = (
-    "take a smaller model or quantization: advisor recommend --quality fast",
-    "stop other programs that compute, and run it again",
+    N_("take a smaller model or quantization: advisor recommend --quality fast"),
+    N_("stop other programs that compute, and run it again"),
 )
 
 
+_PARTS: Final = {
+    "weights_bytes": N_("weights memory"),
+    "kv_cache_bytes": N_("kv cache memory"),
+    "recurrent_bytes": N_("recurrent memory"),
+    "compute_bytes": N_("compute memory"),
+    "output_bytes": N_("output memory"),
+    "total_bytes": N_("total memory"),
+}
+
+
 def _missed(difference: Difference, trial: Trial) -> Finding:
-    if difference.part not in (*USE_PARTS, "total_bytes"):
+    if difference.part not in _PARTS:
         return Finding(
             level="warn",
-            reason=f"{difference.measured:.1f} tok/s are below the estimate's band of "
-            f"{difference.low:.1f} to {difference.high:.1f}",
-            advice=_FASTER,
+            reason=_("{speed:.1f} tok/s are below the estimate's band of {low:.1f} to {high:.1f}").format(
+                speed=difference.measured, low=difference.low, high=difference.high
+            ),
+            advice=tuple(_(line) for line in _FASTER),
         )
-    name = difference.part.removesuffix("_bytes").replace("_", " ")
-    where = f" on {difference.device}" if difference.device else ""
-    over = round(difference.measured - difference.estimated)
+    text = (
+        _("{part} on {device} is {over} above the estimate of {estimate}")
+        if difference.device
+        else _("{part} is {over} above the estimate of {estimate}")
+    )
     return Finding(
         level="warn",
-        reason=f"{name} memory{where} is {format_bytes(over)} above the estimate of "
-        f"{format_bytes(round(difference.estimated))}",
-        advice=("leave that much more memory free", *less_memory(on_gpu=trial.uses_gpu)),
+        reason=text.format(
+            part=_(_PARTS[difference.part]),
+            device=difference.device,
+            over=format_bytes(round(difference.measured - difference.estimated)),
+            estimate=format_bytes(round(difference.estimated)),
+        ),
+        advice=(_("leave that much more memory free"), *less_memory(on_gpu=trial.uses_gpu)),
     )
 
 
@@ -236,25 +267,27 @@ def _other_model(difference: Difference) -> Finding:
     found, planned = format_bytes(round(difference.measured)), format_bytes(round(difference.estimated))
     return Finding(
         level="warn",
-        reason=f"the weights are {found} where {planned} were planned: is it the plan's file?",
-        advice=("give the plan's own model and quantization with --model-file",),
+        reason=_("the weights are {found} where {planned} were planned: is it the plan's file?").format(
+            found=found, planned=planned
+        ),
+        advice=(_("give the plan's own model and quantization with --model-file"),),
     )
 
 
 def _praise(expected: Expected) -> str:
     if expected.memory is None and expected.speed is None:
-        return "it loads and generates; there was no estimate to hold it against"
-    return "it loads and generates; memory and speed are as estimated, or better"
+        return _("it loads and generates; there was no estimate to hold it against")
+    return _("it loads and generates; memory and speed are as estimated, or better")
 
 
 def _notes(speed: SpeedEstimate | None, measured: Measured) -> Iterator[str]:
     if speed is None or measured.depth is None or measured.decode_tokens_per_s is None:
         return
     if measured.depth < SHALLOWER * speed.depth:
-        yield (
-            f"decode was measured with {measured.depth:,} tokens in the cache, "
-            f"the estimate is for {speed.depth:,}: expect it to be slower there"
-        )
+        yield _(
+            "decode was measured with {measured:,} tokens in the cache, the estimate is for {estimated:,}: "
+            "expect it to be slower there"
+        ).format(measured=measured.depth, estimated=speed.depth)
 
 
 def _differences(expected: Expected, measured: Measured) -> Iterator[Difference]:

@@ -7,7 +7,11 @@ capacity is rounded down where they are shown, so that a table never promises wh
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
+from unicodedata import east_asian_width
+
+from advisor.i18n import _
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
@@ -56,6 +60,29 @@ def format_count(n: int) -> str:
     return f"{n / 10**6:.0f}M"
 
 
+def columns(text: str) -> int:
+    """How wide a terminal shows a text: letters of Korean, Chinese and Japanese are two columns."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def ljust(text: str, width: int) -> str:
+    """The text with spaces behind it, up to that many columns."""
+    return text + " " * (width - columns(text))
+
+
+def rjust(text: str, width: int) -> str:
+    """The text with spaces before it, up to that many columns."""
+    return " " * (width - columns(text)) + text
+
+
+def shortened(names: Sequence[str], limit: int) -> str:
+    """Names for people, so many of them: "a, b and 3 more"."""
+    listed = ", ".join(names[:limit])
+    if len(names) <= limit:
+        return listed
+    return _("{names} and {n:,} more").format(names=listed, n=len(names) - limit)
+
+
 def parse_bytes(text: str) -> int:
     """Bytes of "8 GB", "512MiB" or "2 TB"; powers of 1024, since memory is sold and reported in them.
 
@@ -63,6 +90,6 @@ def parse_bytes(text: str) -> int:
     """
     match = _SIZE.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a size like '16 GB' or '512 MiB'")
-    number, prefix, _ = match.groups()
+        raise ValueError(_("{text!r} is not a size like '16 GB' or '512 MiB'").format(text=text))
+    number, prefix, _i = match.groups()
     return int(float(number) * 1024 ** _POWERS[prefix.lower()])

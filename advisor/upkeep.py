@@ -13,8 +13,9 @@ from advisor.errors import AdvisorError, DownloadError
 from advisor.hub_cards import HubCard, Tell, patiently, read_card
 from advisor.hub_entries import Wanted, read_entry, refreshed, repos_of
 from advisor.hub_errors import is_gated, is_missing, is_refusal
+from advisor.i18n import _
 from advisor.model import Artifact, Model
-from advisor.units import format_bytes
+from advisor.units import format_bytes, shortened
 from advisor.user_entry import HubState, UserEntry
 from advisor.value import Value
 
@@ -74,7 +75,9 @@ def refresh(entry: UserEntry, today: date, tell: Tell) -> Refresh:
     """
     name = entry.model.id
     if not entry.hub:
-        return Refresh(Synced(model=name, changes=(), failed="written by hand: the hub is not asked"), None)
+        return Refresh(
+            Synced(model=name, changes=(), failed=_("written by hand: the hub is not asked")), None
+        )
     try:
         cards = [patiently(partial(read_card, state.repo), tell) for state in entry.hub]
         if tuple(card.state for card in cards) == entry.hub:
@@ -93,24 +96,25 @@ def refresh(entry: UserEntry, today: date, tell: Tell) -> Refresh:
 def _changes(old: HubState, card: HubCard) -> Iterator[str]:
     new = card.state
     if new.repo.lower() != old.repo.lower():
-        yield f"{old.repo} is now called {new.repo}"
+        yield _("{old} is now called {new}").format(old=old.repo, new=new.repo)
     if new.license != old.license:
-        yield f"licence: {old.license or 'unknown'} became {new.license or 'unknown'}"
+        before, now = old.license or _("unknown"), new.license or _("unknown")
+        yield _("licence: {before} became {now}").format(before=before, now=now)
     if new.gated != old.gated:
-        yield "it is gated now" if new.gated else "it is no longer gated"
+        yield _("it is gated now") if new.gated else _("it is no longer gated")
     both = old.files.keys() & new.files.keys()
-    yield from _files("new", new.files.keys() - old.files.keys(), new.repo)
-    yield from _files("gone", old.files.keys() - new.files.keys(), new.repo)
-    yield from _files("of another size", (f for f in both if old.files[f] != new.files[f]), new.repo)
+    yield from _files(_("new in {repo}: {names}"), new.files.keys() - old.files.keys(), new.repo)
+    yield from _files(_("gone in {repo}: {names}"), old.files.keys() - new.files.keys(), new.repo)
+    resized = (f for f in both if old.files[f] != new.files[f])
+    yield from _files(_("of another size in {repo}: {names}"), resized, new.repo)
     if new.commit != old.commit and old.files == new.files:
-        yield f"{new.repo} has a new commit, {new.commit[:8]}, with the same files of weights"
+        text = _("{repo} has a new commit, {commit}, with the same files of weights")
+        yield text.format(repo=new.repo, commit=new.commit[:8])
 
 
-def _files(what: str, names: Iterable[str], repo: str) -> Iterator[str]:
-    listed = sorted(names)
-    if listed:
-        more = f" and {len(listed) - MAX_NAMED} more" if len(listed) > MAX_NAMED else ""
-        yield f"{what} in {repo}: {', '.join(listed[:MAX_NAMED])}{more}"
+def _files(text: str, names: Iterable[str], repo: str) -> Iterator[str]:
+    if listed := sorted(names):
+        yield text.format(repo=repo, names=shortened(listed, MAX_NAMED))
 
 
 # --- check ---
@@ -125,15 +129,16 @@ def findings_offline(models: Sequence[Model], today: date, months: int = STALE_M
             yield Finding(
                 model=model.id,
                 level=Level.STALE,
-                text=f"was last held against its sources {age:.0f} months ago, on {model.checked}",
+                text=_("was last held against its sources {age:.0f} months ago, on {date}").format(
+                    age=age, date=model.checked
+                ),
             )
         if model.superseded_by and model.superseded_by not in ids:
-            text = (
-                f"is superseded by {model.superseded_by}, which no catalog has: correct or remove the field"
-            )
+            text = _("is superseded by {other}, which no catalog has: correct or remove the field")
+            text = text.format(other=model.superseded_by)
             yield Finding(model=model.id, level=Level.BROKEN, text=text)
         elif model.superseded_by:
-            text = f"is superseded by {model.superseded_by}"
+            text = _("is superseded by {other}").format(other=model.superseded_by)
             yield Finding(model=model.id, level=Level.NOTE, text=text)
 
 
@@ -173,13 +178,18 @@ def _compare(model: Model, repo: str, answer: HubCard | DownloadError) -> Iterat
         return
     state = answer.state
     if state.repo.lower() != repo.lower():
-        yield Level.STALE, f"{repo} is now called {state.repo}: name that instead"
+        text = _("{repo} is now called {new}: name that instead")
+        yield Level.STALE, text.format(repo=repo, new=state.repo)
     # A packager's licence and gate are not the model's: only the repository that carries its name is asked.
     if repo in model.aliases:
         if state.gated != model.license.gated:
-            yield Level.STALE, f"{repo} is {'' if state.gated else 'no longer '}gated on the hub"
+            text = (
+                _("{repo} is gated on the hub") if state.gated else _("{repo} is no longer gated on the hub")
+            )
+            yield Level.STALE, text.format(repo=repo)
         if state.license and state.license != model.license.id:
-            yield Level.NOTE, f"{repo}: the hub gives the licence {state.license}, not {model.license.id}"
+            text = _("{repo}: the hub gives the licence {found}, not {known}")
+            yield Level.NOTE, text.format(repo=repo, found=state.license, known=model.license.id)
     for artifact in model.artifacts:
         if artifact.repo == repo:
             yield from _compare_files(artifact, answer)
@@ -187,22 +197,29 @@ def _compare(model: Model, repo: str, answer: HubCard | DownloadError) -> Iterat
 
 def _refused(repo: str, error: DownloadError) -> str:
     if is_missing(error):
-        return f"{repo} is gone from the hub, or only some may see it: name another repository"
-    return f"{repo}: {'gated' if is_gated(error) else 'refused'}: {error}"
+        text = _("{repo} is gone from the hub, or only some may see it: name another repository")
+        return text.format(repo=repo)
+    text = _("{repo}: gated: {problem}") if is_gated(error) else _("{repo}: refused: {problem}")
+    return text.format(repo=repo, problem=error)
 
 
 def _compare_files(artifact: Artifact, card: HubCard) -> Iterator[tuple[Level, str]]:
     lacking = [name for name in artifact.files if name not in card.names]
     if lacking:
-        yield Level.BROKEN, f"{artifact.repo} has no file {lacking[0]}: it was renamed or removed"
+        text = _("{repo} has no file {file}: it was renamed or removed")
+        yield Level.BROKEN, text.format(repo=artifact.repo, file=lacking[0])
         return
     size = published_bytes(artifact, card.state.files)
     if artifact.bytes is not None and size is not None and size != artifact.bytes:
-        yield (
-            Level.STALE,
-            f"{artifact.repo} {artifact.quantization} has {format_bytes(size)} ({size:,} bytes),"
-            f" not {format_bytes(artifact.bytes)} ({artifact.bytes:,})",
+        text = _("{repo} {quantization} has {size} ({n_bytes:,} bytes), not {known} ({n_known:,})").format(
+            repo=artifact.repo,
+            quantization=artifact.quantization,
+            size=format_bytes(size),
+            n_bytes=size,
+            known=format_bytes(artifact.bytes),
+            n_known=artifact.bytes,
         )
+        yield Level.STALE, text
 
 
 def published_bytes(artifact: Artifact, sizes: Mapping[str, int | None]) -> int | None:

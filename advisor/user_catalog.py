@@ -17,6 +17,7 @@ from advisor import catalog
 from advisor.catalog import Catalog
 from advisor.compiled import Compiled
 from advisor.errors import AdvisorError, CatalogError
+from advisor.i18n import N_, _
 from advisor.model import Model
 from advisor.resources import CATALOG_DIR
 from advisor.user_entry import UserEntry
@@ -28,7 +29,7 @@ MAX_ENTRIES: Final = 500
 """Files that are looked at: nobody has so many, and a folder pointed to by mistake is not read whole."""
 MAX_ENTRY_BYTES: Final = 1 << 20
 MAX_KEPT_BYTES: Final = 4 << 20
-_HEADING: Final = (
+_HEADING: Final = N_(
     "# An entry of your own catalog for `advisor`, as `advisor models add` wrote it. It may be edited;\n"
     "# `advisor models sync` reads the hub again, and keeps id, name, kind, released, aliases, ollama_tag,\n"
     "# superseded_by and quality.\n"
@@ -77,7 +78,8 @@ def load_catalog(folder: Path = CATALOG_DIR) -> Catalog:
     shipped = catalog.load_catalog(folder)
     own = read_user_catalog(user_folder())
     for problem in own.problems:
-        _log.error("%s (left out; `advisor models check --offline` tells more)", problem)
+        text = _("{problem} (left out; `advisor models check --offline` tells more)")
+        _log.error("%s", text.format(problem=problem))
     return merged(shipped, own.entries) if own.entries else shipped
 
 
@@ -96,6 +98,7 @@ def merged(shipped: Catalog, entries: Sequence[Ready]) -> MergedCatalog:
         date=shipped.date,
         models=tuple(sorted(models, key=lambda model: model.id)),
         weights={**shipped.weights, **{name: ready.weights for name, ready in own.items()}},
+        checkpoints={name: sizes for name, sizes in shipped.checkpoints.items() if name not in own},
         compute={**shipped.compute, **{name: ready.compute for name, ready in own.items()}},
         quality=shipped.quality,
         own=frozenset(own),
@@ -116,7 +119,11 @@ def read_user_catalog(folder: Path) -> UserCatalog:
             ready = _ready(path)
             name = ready.entry.model.id
             if name in entries:
-                raise CatalogError(f"{path}: id {name!r} is that of another file too: remove one of them")
+                raise CatalogError(
+                    _("{path}: id {name!r} is that of another file too: remove one of them").format(
+                        path=path, name=name
+                    )
+                )
             entries[name] = ready
         except AdvisorError as error:
             problems.append(str(error))
@@ -137,12 +144,14 @@ def write_entry(folder: Path, entry: UserEntry, *, force: bool) -> Path:
     path = folder / f"{entry.model.id}.yaml"
     catalog.check_model(path, entry.model)
     document = entry.model_dump(mode="json", exclude_defaults=True)
-    text = _HEADING + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    text = _(_HEADING) + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"the folder {folder} cannot be made ({error.strerror}): set {FOLDER_VARIABLE} to another"
+            _("the folder {folder} cannot be made ({reason}): set {variable} to another").format(
+                folder=folder, reason=_(error.strerror or str(error)), variable=FOLDER_VARIABLE
+            )
         ) from error
     write_whole(path, text, force=force)
     return path
@@ -151,7 +160,7 @@ def write_entry(folder: Path, entry: UserEntry, *, force: bool) -> Path:
 def _files(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as rows:
-            names = [row.name for _, row in zip(range(MAX_ENTRIES), rows, strict=False)]
+            names = [row.name for _nth, row in zip(range(MAX_ENTRIES), rows, strict=False)]
     except OSError:
         return []
     return [folder / name for name in sorted(names) if name.endswith(".yaml") and not name.startswith(".")]
@@ -163,10 +172,16 @@ def _ready(path: Path) -> Ready:
 
     try:
         if path.stat().st_size > MAX_ENTRY_BYTES:
-            raise CatalogError(f"{path}: too large for a catalog entry; move it out of the folder")
+            raise CatalogError(
+                _("{path}: too large for a catalog entry; move it out of the folder").format(path=path)
+            )
         data = path.read_bytes()
     except OSError as error:
-        raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise CatalogError(
+            _("{path}: cannot be read ({reason}); check the path").format(
+                path=path, reason=_(error.strerror or str(error))
+            )
+        ) from error
     key = hashlib.sha256(__version__.encode() + data).hexdigest()
     folder = kept_files.cache_folder("catalog")
     if known := kept_files.kept(folder, key, Ready, MAX_KEPT_BYTES):
@@ -184,7 +199,9 @@ def _compiled(path: Path) -> Ready:
     try:
         entry = UserEntry.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise CatalogError(f"{path}: {catalog.first_problem(error)}; correct the field") from error
+        raise CatalogError(
+            _("{path}: {problem}; correct the field").format(path=path, problem=catalog.first_problem(error))
+        ) from error
     catalog.check_model(path, entry.model)
     weights = catalog.weights_of_model(entry.model)
     return Ready(

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from advisor.errors import CatalogError
+from advisor.i18n import N_, _
 
 if TYPE_CHECKING:
     from yaml import MappingNode
+
+PARSER_SAYS: Final = (
+    N_("could not find expected ':'"),
+    N_("expected ',' or ']', but got ':'"),
+    N_("expected ',' or ']', but got '<stream end>'"),
+    N_("expected ',' or '}', but got ':'"),
+    N_("expected ',' or '}', but got '<stream end>'"),
+    N_("expected <block end>, but found '<block mapping start>'"),
+    N_("expected <block end>, but found '<block sequence start>'"),
+    N_("expected <block end>, but found '<scalar>'"),
+    N_("expected <block end>, but found '-'"),
+    N_("found character '\\t' that cannot start any token"),
+    N_("found unexpected end of stream"),
+    N_("mapping keys are not allowed here"),
+    N_("mapping values are not allowed here"),
+    N_("sequence entries are not allowed here"),
+)
+"""What PyYAML says most often of a file that was edited by hand; its rarer words stay as they are."""
 
 
 def read_yaml(path: Path) -> object:
@@ -24,10 +43,10 @@ def read_yaml(path: Path) -> object:
     class UniqueKeyLoader(yaml.SafeLoader):
         def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             seen = set()
-            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            for key in (key for key, _value in node.value if isinstance(key, yaml.ScalarNode)):
                 if (key.tag, key.value) in seen:
                     raise yaml.MarkedYAMLError(
-                        problem=f"duplicate key {key.value!r}", problem_mark=key.start_mark
+                        problem=_("duplicate key {key!r}").format(key=key.value), problem_mark=key.start_mark
                     )
                 seen.add((key.tag, key.value))
             return super().construct_mapping(node, deep)
@@ -35,10 +54,22 @@ def read_yaml(path: Path) -> object:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise CatalogError(f"{path}{line}: {error.problem or 'not valid YAML'}; correct the file") from error
+        problem = _(error.problem or N_("not valid YAML"))
+        if error.problem_mark is None:
+            raise CatalogError(
+                _("{path}: {problem}; correct the file").format(path=path, problem=problem)
+            ) from error
+        text = _("{path}, line {line}: {problem}; correct the file")
+        line = error.problem_mark.line + 1
+        raise CatalogError(text.format(path=path, line=line, problem=problem)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise CatalogError(f"{path}: not valid YAML in UTF-8 ({reason}); correct the file") from error
+        raise CatalogError(
+            _("{path}: not valid YAML in UTF-8 ({reason}); correct the file").format(path=path, reason=reason)
+        ) from error
     except OSError as error:
-        raise CatalogError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise CatalogError(
+            _("{path}: cannot be read ({reason}); check the path").format(
+                path=path, reason=_(error.strerror or str(error))
+            )
+        ) from error

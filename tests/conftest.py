@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from advisor.i18n import use_language
+
 # A loaded machine must not fail a test: no example has a time limit.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+# In English unless a test asks for more, whoever runs the tests.
+os.environ["LANGUAGE"] = "en"
 # By rule unless a test asks for more: the outputs compared here must not depend on what is installed.
 os.environ["ADVISOR_METHOD"] = "rules"
 # Nor on the catalog of who runs the tests: a folder that does not exist.
@@ -24,6 +28,14 @@ GOLDEN: Final = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="Write the golden files anew.")
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    """Whatever language a test asked for is not that of the next."""
+    yield
+    os.environ["LANGUAGE"] = "en"
+    use_language("en")
 
 
 @pytest.fixture

@@ -23,13 +23,15 @@ from advisor.probes.windows import read_windows
 from advisor.units import GIB
 
 RECORDED: Final = Path(__file__).parent / "machines" / "gpus"
+WHOLE: Final = RECORDED.parent / "whole"
+"""Machines with all that detection asks of them, their hosts included."""
 SPECS: Final = load_hardware().gpus
 MEMORY: Final = HostMemory(total_bytes=124 * GIB, available_bytes=100 * GIB)
 READERS: Final[tuple[Callable[[Source, HostMemory], Reading], ...]] = (
     lambda source, memory: read_amd(source, memory, SPECS),
     lambda source, memory: read_intel(source, memory, SPECS),
     lambda source, memory: read_windows(source, memory, SPECS),
-    read_ascend,
+    lambda source, memory: read_ascend(source, memory, SPECS),
 )
 NAMES: Final = sorted(path.stem for path in RECORDED.glob("*.json"))
 
@@ -59,16 +61,25 @@ def recorded(name: str, **changed: Any) -> RecordedFiles:
 
 
 def source_of(parts: dict[str, Any]) -> RecordedFiles:
-    """A machine made of "platform", "files", "tools" and "asked"; all but the first may be missing."""
+    """A machine made of what a recording holds; all but "platform" may be missing."""
+    return RecordedFiles(transcript_of(parts))
+
+
+def whole(name: str) -> Transcript:
+    """A recorded machine with its host."""
+    return transcript_of(json.loads((WHOLE / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def transcript_of(parts: dict[str, Any]) -> Transcript:
+    """What a recording that people write holds: "platform", "environ", "files", "tools", "asked"."""
     tools = parts.get("tools", {}).items()
     asked = parts.get("asked", {}).items()
-    return RecordedFiles(
-        Transcript(
-            platform=parts["platform"],
-            files=parts.get("files", {}),
-            tools=tuple(ToolAnswer(argv=_argv(line), output=output) for line, output in tools),
-            asked={question: LibraryAnswer(answer=answer) for question, answer in asked},
-        )
+    return Transcript(
+        platform=parts["platform"],
+        environ=parts.get("environ", {}),
+        files=parts.get("files", {}),
+        tools=tuple(ToolAnswer(argv=_argv(line), output=output) for line, output in tools),
+        asked={question: LibraryAnswer(answer=answer) for question, answer in asked},
     )
 
 

@@ -133,7 +133,7 @@ def _size(result: Recommendation, choice: Candidate) -> list[str]:
 def _generation(result: Recommendation, choice: Candidate) -> list[str]:
     """Nothing whose successor is offered too, nor one that was turned down for no reason but its rank."""
     catalog = load_catalog()
-    outranked = {r.model for r in result.rejected if r.reason.startswith("fits, but ranks")}
+    outranked = {r.model for r in result.rejected if r.reason.startswith("fits, but scores")}
     running = outranked | {c.model for c in every_candidate(result)}
     stale = [c for c in every_candidate(result) if catalog.get(c.model).superseded_by in running]
     return [f"{c.model} is superseded" for c in stale]

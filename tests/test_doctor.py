@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -196,6 +197,17 @@ def test_a_folder_is_tried(tmp_path: Path) -> None:
     check = checks.model_folder(Live(), machine(folder=str(tmp_path / "file")))
     assert (check.status, "Not a directory" in check.detail) == ("failed", True)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(checks, "FOLDER_LIMIT_S", 0.05)
+    monkeypatch.setattr(checks, "_writing", lambda _folder: released.wait())
+    try:
+        check = checks.model_folder(Live(), machine())
+    finally:
+        released.set()
+    assert check.detail == "/models cannot be written to (it did not answer in time)"
 
 
 def test_the_identity_is_that_of_people(tmp_path: Path) -> None:

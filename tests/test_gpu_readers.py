@@ -5,23 +5,19 @@ Every recording names its origin in "source"; those that are made say so and why
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from recorded_source import MEMORY, NAMES, READERS, SPECS, document, read, recorded, source_of
 
-from advisor.hardware import GpuSpec, HostMemory
-from advisor.probes import windows
+from advisor.hardware import HostMemory
 from advisor.probes.amd import read_amd
 from advisor.probes.found import Reading, combined, with_carve_out
 from advisor.probes.identify import complete
 from advisor.probes.intel import read_intel
 from advisor.probes.source import TOOL_LIMIT_S, Live, Source
-from advisor.probes.windows import read_windows
 from advisor.units import GIB, MIB
 
 
@@ -216,21 +212,6 @@ def test_memory_that_only_the_catalog_knows_is_unknown_without_it() -> None:
     assert found.gpu.name == "AMD Instinct MI999"
 
 
-@pytest.mark.parametrize(
-    ("name", "specs", "expected"),
-    [
-        pytest.param("windows-b580", SPECS, [sold("arc-b580")], id="one-size-is-sold"),
-        pytest.param("windows-9060-xt-no-registry", SPECS, [], id="two-sizes-are-sold"),
-        pytest.param("windows-b580", (), [2147479552], id="not-in-the-catalog"),
-        pytest.param("windows-9060-xt-no-registry", (), [], id="not-in-the-catalog-and-capped"),
-    ],
-)
-def test_windows_without_the_registry(name: str, specs: tuple[GpuSpec, ...], expected: list[int]) -> None:
-    reading = read_windows(recorded(name, asked={}), MEMORY, specs)
-    assert [found.gpu.vram_bytes for found in reading.gpus] == expected
-    assert bool(reading.notes) == (expected != [2147479552])
-
-
 def test_what_is_mapped_comes_out_of_available_memory() -> None:
     full = MEMORY.model_copy(update={"available_bytes": 10 * GIB})
     (found,) = read_amd(recorded("strix-halo"), full).gpus
@@ -353,52 +334,3 @@ def test_files_are_found_through_the_kernels_links(tmp_path: Path) -> None:
 def test_this_machine_is_read() -> None:
     for reader in READERS:
         assert isinstance(reader(Live(), MEMORY), Reading)
-
-
-# ---- Windows' registry
-
-
-class Registry:
-    """`winreg` over a dict of keys."""
-
-    HKEY_LOCAL_MACHINE = 0
-
-    def __init__(self, keys: dict[str, dict[str, Any]]) -> None:
-        self._keys = keys
-
-    def OpenKey(self, _: int, path: str) -> Any:  # noqa: N802 - winreg's name
-        number = path.removeprefix(windows.CLASS_KEY + "\\")
-        if number not in self._keys:
-            raise FileNotFoundError(path)
-        values = self._keys[number]
-
-        class Key(SimpleNamespace):
-            def __enter__(self) -> Key:
-                return self
-
-            def __exit__(self, *_: object) -> None: ...
-
-        return Key(values=values)
-
-    def QueryValueEx(self, key: Any, name: str) -> tuple[Any, int]:  # noqa: N802 - winreg's name
-        if name not in key.values:
-            raise FileNotFoundError(name)
-        return key.values[name], 11
-
-
-def test_the_registry_is_read_past_gaps_and_whatever_the_values_are() -> None:
-    device = {"MatchingDeviceId": "pci\\ven_1002&dev_744c", "DriverDesc": "AMD Radeon RX 7900 XTX"}
-    keys = {
-        "0000": {**device, windows.MEMORY_VALUE: 25753026560},
-        "0002": {**device, windows.MEMORY_VALUE: (25753026560).to_bytes(8, "little")},
-        "0003": {"DriverDesc": ["a", "list"]},
-    }
-    found = windows.registered_adapters(Registry(keys))  # type: ignore[arg-type] # stands for the module
-    assert [row["memory"] for row in found] == [25753026560, 25753026560, None]
-    assert found[0] == {
-        "device": "pci\\ven_1002&dev_744c",
-        "name": "AMD Radeon RX 7900 XTX",
-        "memory": 25753026560,
-    }
-    assert found[2] == {"device": None, "name": None, "memory": None}
-    assert json.loads(json.dumps(found)) == found  # as recordings keep it

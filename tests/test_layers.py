@@ -23,12 +23,15 @@ VALUES = {
     "user_entry",
 }
 CORE = {
+    "contest",
+    "proposal",
     "advice",
     "alternatives",
     "backends",
     "batching",
     "caches",
     "candidates",
+    "companions",
     "compiled",
     "attachments",
     "adapters",
@@ -47,6 +50,7 @@ CORE = {
     "hf_config",
     "hf_quantization",
     "limits",
+    "knowledge",
     "llama_log",
     "loads",
     "local_cost",
@@ -65,8 +69,10 @@ CORE = {
     "smoke_failure",
     "smoke_verdict",
     "speed",
+    "stack",
     "tensors",
     "trials",
+    "vector_stores",
     "weights",
 }
 EDGE = {"cli", "__init__", "__main__", "api", "beside", "comparison"}

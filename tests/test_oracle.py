@@ -21,6 +21,7 @@ from advisor.errors import OracleError
 from advisor.gguf import read_header
 from advisor.gguf.sparse import blueprint_by_rule, blueprint_of_header
 from advisor.hardware import Machine
+from advisor.i18n import use_language
 from advisor.measurements import Trial
 from advisor.memory import Footprint, Split, footprint_of
 from advisor.model import ModelKind
@@ -212,6 +213,22 @@ def test_a_time_limit_is_kept_until_more_time_is_given(monkeypatch: pytest.Monke
     assert "no answer within 0.2 s" in TINY().prove("auto").notes[0]
     with pytest.raises(AssertionError, match="a process was started"):
         TINY().prove("probe")
+
+
+def test_a_refusal_in_another_language_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr(oracle, "QUICK_S", 0.2)
+    use_language("ko")
+    assert "no answer" not in TINY().prove("auto").notes[0]
+    use_language("en")
+    assert "no answer within 0.2 s" in TINY().prove("auto").notes[0]
+
+
+def test_the_process_speaks_the_language_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "import json, os; print(json.dumps({'missing': os.environ['LANGUAGE']}))"
+    monkeypatch.setattr(llama_process, "COMMAND", (sys.executable, "-c", told))
+    monkeypatch.setenv("LANGUAGE", "ko")
+    assert llama_process.run_child((), 60).news["missing"] == "en"
 
 
 def test_a_process_that_the_system_killed_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:

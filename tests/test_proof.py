@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.advice import Shelf, recommend_on
+from advisor.advice import recommend_on
+from advisor.contest import Shelf
 from advisor.api import machine_of
 from advisor.assessment import DeviceMemory, MemoryEstimate
 from advisor.candidates import Option

@@ -14,6 +14,7 @@ from architectures import architecture
 from published_mixtures import MIXTURES
 from quantize_types import FTYPES
 
+from advisor.architecture import Architecture
 from advisor.catalog import load_catalog
 from advisor.errors import ConfigError
 from advisor.file_size import file_bytes, older_files, older_notes, tokenizer_bytes
@@ -99,15 +100,23 @@ MIXED_BY_ITS_PACKAGER = {
     *("gemma-3-4b-it", "gemma-3-12b-it", "gemma-3-27b-it", "gemma-4-e2b-it", "gemma-4-e4b-it"),
     *("granite-4.1-8b", "mxbai-embed-large-v1", "qwen3-coder-next", "qwen3-next-80b-a3b-instruct"),
     *("qwen3.5-0.8b", "qwen3.5-2b", "qwen3.5-4b", "qwen3.5-9b", "qwen3.5-27b", "qwen3.6-27b"),
-    *("qwen3.5-35b-a3b", "qwen3.5-122b-a10b", "exaone-4.5-33b", "midm-2.0-mini-instruct"),
-    "hyperclovax-seed-text-1.5b-instruct",
+    *("qwen3.5-35b-a3b", "qwen3.5-122b-a10b"),
 }
 """Files whose tensors have other types than the recipe of their name (or another precision of some)."""
+TOKENIZER_UNKNOWN = {
+    "exaone-4.5-33b",
+    "hyperclovax-seed-text-1.5b-instruct",
+    "midm-2.0-mini-instruct",
+}
+BYTES_A_TOKEN = (35, 65)
+"""What a byte-pair tokenizer with its merges takes in a header, from Granite 4 to gpt-oss (file_size.py)."""
 PUBLISHED = [
     pytest.param(model.id, artifact.quantization, artifact.bytes, id=f"{model.id} {artifact.quantization}")
     for model in CATALOG.values()
     for artifact in model.artifacts
-    if artifact.format == "gguf" and artifact.bytes and model.id not in MIXED_BY_ITS_PACKAGER
+    if artifact.format == "gguf"
+    and artifact.bytes
+    and model.id not in MIXED_BY_ITS_PACKAGER | TOKENIZER_UNKNOWN
 ]
 
 
@@ -117,6 +126,28 @@ def test_published_files_have_the_size_of_the_rule(name: str, quantization: str,
     sizes = [file_bytes(arch, quantization, mixes) for mixes in (MIXES, WITH_IMATRIX)]
     sizes += (old.bytes for old in older_files(arch, quantization))
     assert min(abs(size - published) for size in sizes) <= 0.0005 * published
+
+
+@pytest.mark.parametrize("name", sorted(TOKENIZER_UNKNOWN))
+def test_what_a_published_file_has_beyond_the_rule_is_its_tokenizer(name: str) -> None:
+    arch = CATALOG[name].architecture
+    (artifact,) = (file for file in CATALOG[name].artifacts if file.format == "gguf" and file.bytes)
+    assert artifact.bytes is not None
+    assert tokenizer_bytes(arch) is None
+    ruled = file_bytes(arch, artifact.quantization) + prediction_blocks(arch, artifact.quantization)
+    low, high = BYTES_A_TOKEN
+    assert low * arch.n_vocab <= artifact.bytes - ruled <= high * arch.n_vocab
+
+
+def prediction_blocks(arch: Architecture, quantization: str) -> int:
+    """Bytes of EXAONE 4.5's further blocks: a layer, the matrix that joins two rows, and three norms."""
+    if not arch.n_mtp_layers:
+        return 0
+    n_blocks = arch.n_layers + arch.n_mtp_layers
+    deeper = Architecture.model_validate(arch.model_dump() | {"n_layers": n_blocks, "n_mtp_layers": 0})
+    layers = file_bytes(deeper, quantization) - file_bytes(arch, quantization)
+    join_q4_k = 2 * arch.n_embd * arch.n_embd // 256 * 144
+    return layers + arch.n_mtp_layers * (join_q4_k + 3 * 4 * arch.n_embd)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from advisor.doctor.dump import About, Dump, blocks, parse
 from advisor.doctor.scrub import Identity, Scrubber, scrubbed
 from advisor.doctor.shortening import cpuinfo, mountinfo
 from advisor.errors import HardwareError
+from advisor.probes.deadline import Started
 from advisor.probes.recording import LibraryAnswer, Recorded, Recording, ToolAnswer, Transcript
 from advisor.probes.source import Live
 
@@ -93,6 +95,23 @@ def test_what_a_library_raises_is_noted_and_raised() -> None:
     with pytest.raises(RuntimeError):
         recording.ask("nvml", broken)
     assert recording.transcript.asked["nvml"] == LibraryAnswer(failure="RuntimeError: driver gone")
+
+
+def test_what_hangs_is_noted_as_unanswered() -> None:
+    """A recording is written down while something may still hang."""
+    recording = Recording(Live())
+    begun, released = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        released.wait()
+
+    asking = Started(lambda: recording.ask("nvml", hang), 60)
+    begun.wait()
+    transcript = recording.transcript
+    released.set()
+    asking.result()
+    assert transcript.asked["nvml"].failure == "it did not answer"
 
 
 def test_an_answer_that_json_cannot_hold_is_noted_as_a_failure() -> None:

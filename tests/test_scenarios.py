@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from scenarios import ALL_PRESETS, NEEDS, SEEDS, Scenario, advise, broken, every_candidate
 
-from advisor.advice import projector_room, successors
+from advisor.contest import successors
+from advisor.proposal import projector_room
 from advisor.api import machine_of, recommend
 from advisor.assessment import Candidate
 from advisor.catalog import load_catalog
@@ -156,7 +157,7 @@ def test_what_was_outranked_says_by_what_and_what_it_lacks() -> None:
     reasons = [
         r.reason for r in advise("RTX 4090, 64 GB RAM", license="permissive", languages=("ko",)).rejected
     ]
-    ranked = [reason for reason in reasons if reason.startswith("fits, but ranks")]
+    ranked = [reason for reason in reasons if reason.startswith("fits, but scores")]
     assert ranked
     assert all(" against " in reason and "tok/s" in reason for reason in ranked)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.units import GIB, MIB, format_bytes, format_count, gib_down, gib_up, pad, parse_bytes
+from advisor.units import GIB, MIB, format_bytes, format_count, gib_down, gib_up, pad, parse_bytes, shortened
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,18 @@ def test_needs_round_up_and_capacity_down() -> None:
 @pytest.mark.parametrize(("n", "expected"), [(494_032_768, "494M"), (7_615_616_512, "7.6B")])
 def test_format_count(n: int, expected: str) -> None:
     assert format_count(n) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(("a",), "a", id="one"),
+        pytest.param(("a", "b"), "a, b", id="as many as fit"),
+        pytest.param(("a", "b", "c", "d"), "a, b and 2 more", id="more"),
+    ],
+)
+def test_shortened(names: tuple[str, ...], expected: str) -> None:
+    assert shortened(names, 2) == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from advisor.assessment import Candidate
+from advisor.assessment import Candidate, Runnable
 from advisor.backends import llama_cpp, ollama, vllm
 from advisor.hardware import Accelerator, Machine
 from advisor.usecase import Backend as BackendName
@@ -29,7 +29,7 @@ class Backend(Protocol):
     def image(self, accelerator: Accelerator) -> str | None:
         """The pinned container image; None where the engine has none for that accelerator."""
 
-    def refusal(self, candidate: Candidate, machine: Machine) -> str | None:
+    def refusal(self, candidate: Runnable, machine: Machine) -> str | None:
         """Why the engine cannot serve this candidate there, as a clause; None when it can."""
 
     def api_name(self, candidate: Candidate) -> str:
@@ -49,8 +49,11 @@ class Backend(Protocol):
     def host_limit_bytes(self, candidate: Candidate, machine: Machine) -> int:
         """RAM that a container of the server may take: the candidate's need and the engine's caches."""
 
-    def command(self, candidate: Candidate) -> str:
-        """The engine's own line for a shell, without what depends on the rest of the machine."""
+    def command(self, candidate: Candidate, port: int | None = None) -> str:
+        """The engine's own line for a shell, without what depends on the rest of the machine.
+
+        port: None is the engine's own.
+        """
 
 
 BACKENDS: Final[Mapping[BackendName, Backend]] = MappingProxyType(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from advisor.assessment import Candidate, DeviceMemory
+from advisor.assessment import Candidate, DeviceMemory, Runnable
 from advisor.hardware import Accelerator, Gpu, Machine, Vendor
 
 ACCELERATORS: Final[dict[Vendor, tuple[Accelerator, ...]]] = {
@@ -18,7 +18,7 @@ ACCELERATORS: Final[dict[Vendor, tuple[Accelerator, ...]]] = {
 """What drives a vendor's GPUs, the vendor's own first."""
 
 
-def used_gpus(candidate: Candidate, machine: Machine) -> tuple[Gpu, ...]:
+def used_gpus(candidate: Runnable, machine: Machine) -> tuple[Gpu, ...]:
     """The machine's GPUs that hold weights of the candidate, in the machine's order."""
     rows = _gpu_rows(candidate)
     return tuple(gpu for gpu, row in zip(machine.gpus, rows, strict=False) if row.weights_bytes)
@@ -57,8 +57,14 @@ def _without(machine: Machine, other: Candidate) -> Machine:
 
 def less(machine: Machine, on_host: int, on_gpus: Sequence[int]) -> Machine:
     """The machine with so many bytes of its RAM, and of each of its first GPUs, taken."""
-    memory = machine.host.memory.model_copy(
-        update={"available_bytes": max(0, machine.host_capacity_bytes - on_host)}
+    memory = machine.host.memory
+    of_gpus = sum(on_gpus) if machine.unified else 0
+    memory = memory.model_copy(
+        update={
+            "taken_bytes": memory.taken_bytes + on_host,
+            # What a GPU's service takes of the firmware's part is not kept from the others a second time.
+            "gpu_only_bytes": max(0, memory.gpu_only_bytes - of_gpus),
+        }
     )
     taken = [*on_gpus, *[0] * (len(machine.gpus) - len(on_gpus))]
     gpus = tuple(
@@ -69,5 +75,5 @@ def less(machine: Machine, on_host: int, on_gpus: Sequence[int]) -> Machine:
     return machine.model_copy(update={"host": host, "gpus": gpus})
 
 
-def _gpu_rows(candidate: Candidate) -> list[DeviceMemory]:
+def _gpu_rows(candidate: Runnable) -> list[DeviceMemory]:
     return [row for row in candidate.memory.devices if row.kind == "gpu"]

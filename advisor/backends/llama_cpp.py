@@ -11,9 +11,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from advisor.assessment import Candidate, Placement
+from advisor.assessment import Candidate, Placement, Runnable
 from advisor.backends.devices import host_bytes, threads
 from advisor.hardware import Accelerator, Machine
+from advisor.i18n import _
 from advisor.model import ModelKind
 from advisor.settings import Settings
 from advisor.units import GIB, MIB, format_bytes
@@ -50,11 +51,11 @@ def image(accelerator: Accelerator) -> str | None:
     return IMAGES.get(accelerator)
 
 
-def refusal(candidate: Candidate, machine: Machine) -> str | None:
+def refusal(candidate: Runnable, machine: Machine) -> str | None:
     if not candidate.artifact.is_gguf:
-        return "llama.cpp reads GGUF files only"
+        return _("llama.cpp reads GGUF files only")
     if candidate.kv_type == "fp8":
-        return "llama.cpp has no fp8 cache (q8_0 is its own)"
+        return _("llama.cpp has no fp8 cache (q8_0 is its own)")
     return None
 
 
@@ -98,7 +99,7 @@ def host_limit_bytes(candidate: Candidate, machine: Machine) -> int:
     return max(need, min(need + HEADROOM_BYTES, capacity))
 
 
-def command(candidate: Candidate) -> str:
+def command(candidate: Candidate, port: int | None = None) -> str:
     args = (*_source(candidate, None), *_context(candidate), *_placement(candidate))
     spare = [
         row.capacity_bytes - row.total_bytes
@@ -106,20 +107,24 @@ def command(candidate: Candidate) -> str:
         if row.kind == "cpu" and row.capacity_bytes is not None
     ]
     cache = ("-cram", str(prompt_cache_mib(candidate, min(spare)))) if spare else ()
-    return shlex.join((*PROGRAM, *args, *cache, "--port", str(PORT)))
+    return shlex.join((*PROGRAM, *args, *cache, "--port", str(port or PORT)))
 
 
 def notes(settings: Settings) -> Iterator[str]:
     """What an estimate takes for granted: the server's defaults, which differ from the library's."""
     if settings.n_outputs_max is None:
         yield (
-            "logits reserved for one row a sequence, as llama-server does "
-            f"(the library reserves its batch: --outputs-max {settings.n_batch})"
+            _(
+                "logits reserved for one row a sequence, as llama-server does (the library "
+                "reserves its batch: --outputs-max {n_batch})"
+            ).format(n_batch=settings.n_batch)
         )
     if not settings.embeddings:
         yield (
-            f"llama-server may keep finished prompts in {format_bytes(PROMPT_CACHE_MIB * MIB, digits=0)} of "
-            "RAM on top, if there is as much (-cram 0: none, as with the library)"
+            _(
+                "llama-server may keep finished prompts in {size} of RAM on top, if there is as "
+                "much (-cram 0: none, as with the library)"
+            ).format(size=format_bytes(PROMPT_CACHE_MIB * MIB, digits=0))
         )
 
 

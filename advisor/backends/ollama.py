@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from advisor.architecture import Architecture
-from advisor.assessment import Candidate
+from advisor.assessment import Candidate, Runnable
 from advisor.backends import llama_cpp
 from advisor.backends.devices import host_bytes
 from advisor.hardware import Accelerator, Machine
+from advisor.i18n import _
 from advisor.model import ModelKind
 from advisor.settings import Settings
 from advisor.units import GIB, MIB
@@ -50,13 +51,16 @@ def notes(arch: Architecture, settings: Settings, machine: Machine) -> Iterator[
     own = min(default_n_ctx(machine), arch.n_ctx_train)
     if settings.n_ctx != own:
         yield (
-            f"left to itself Ollama would take {own:,} tokens of context here, by the GPUs' memory: "
-            f"set OLLAMA_CONTEXT_LENGTH={settings.n_ctx}, or estimate with --ctx {own}"
+            _(
+                "left to itself Ollama would take {own:,} tokens of context here, by the GPUs' "
+                "memory: set OLLAMA_CONTEXT_LENGTH={n_ctx}, or estimate with --ctx {own}"
+            ).format(own=own, n_ctx=settings.n_ctx)
         )
     if settings.n_seqs > 1 and (arch.family in SINGLE_SLOT or arch.is_encoder):
         yield (
-            f"Ollama serves this architecture one request at a time: the {settings.n_seqs} sequences need "
-            "llama.cpp"
+            _(
+                "Ollama serves this architecture one request at a time: the {n} sequences need llama.cpp"
+            ).format(n=settings.n_seqs)
         )
 
 
@@ -67,18 +71,18 @@ def image(accelerator: Accelerator) -> str | None:
     return f"ollama/ollama:{VERSION}{suffix}"
 
 
-def refusal(candidate: Candidate, machine: Machine) -> str | None:
+def refusal(candidate: Runnable, machine: Machine) -> str | None:
     if not candidate.artifact.is_gguf:
-        return "Ollama takes GGUF files only"
+        return _("Ollama takes GGUF files only")
     if sum("mmproj" not in name for name in candidate.artifact.files) > 1:
-        return "Ollama cannot pull a model that is split into several files"
+        return _("Ollama cannot pull a model that is split into several files")
     if candidate.kv_type == "fp8":
-        return "Ollama has no fp8 cache (q8_0 is its own)"
+        return _("Ollama has no fp8 cache (q8_0 is its own)")
     if candidate.kind is ModelKind.RERANK:
-        return "Ollama has no reranking endpoint"
+        return _("Ollama has no reranking endpoint")
     single = candidate.kind is ModelKind.EMBEDDING or candidate.family.startswith(ONE_AT_A_TIME)
     if candidate.n_seqs > 1 and single:
-        return f"Ollama serves {candidate.name} one request at a time"
+        return _("Ollama serves {model} one request at a time").format(model=candidate.name)
     return None
 
 
@@ -117,6 +121,9 @@ def host_limit_bytes(candidate: Candidate, machine: Machine) -> int:
     return max(need, min(most, machine.host_capacity_bytes))
 
 
-def command(candidate: Candidate) -> str:
-    """Runs in a server that was started with `environment`: by default Ollama picks another context."""
+def command(candidate: Candidate, port: int | None = None) -> str:
+    """Runs in a server that was started with `environment`: by default Ollama picks another context.
+
+    port: that server's, which is set there too.
+    """
     return shlex.join((*PROGRAM, "run", api_name(candidate)))

@@ -9,9 +9,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from advisor.assessment import Candidate
+from advisor.assessment import Candidate, Runnable
 from advisor.backends.devices import host_bytes, used_gpus
-from advisor.hardware import Accelerator, Machine
+from advisor.hardware import Accelerator, Gpu, Machine
+from advisor.i18n import _
 from advisor.model import ModelKind
 from advisor.serving import vllm as memory
 
@@ -34,25 +35,34 @@ def image(accelerator: Accelerator) -> str | None:
     return IMAGES.get(accelerator)
 
 
-def refusal(candidate: Candidate, machine: Machine) -> str | None:
+def refusal(candidate: Runnable, machine: Machine) -> str | None:
     if candidate.artifact.is_gguf:
-        return "vLLM no longer reads GGUF files"
+        return _("vLLM no longer reads GGUF files")
     if candidate.kv_type not in ("f16", "fp8"):
-        return f"vLLM has no {candidate.kv_type} cache (fp8 is its own)"
+        return _("vLLM has no {kv_type} cache (fp8 is its own)").format(kv_type=candidate.kv_type)
     gpus = used_gpus(candidate, machine)
     ranks = candidate.placement.tensor_parallel * candidate.placement.pipeline_parallel
     if len(gpus) < ranks:
-        return f"vLLM needs {ranks} of the machine's GPUs here, and the plan uses {len(gpus)}"
+        return _("vLLM needs {ranks} of the machine's GPUs here, and the plan uses {n}").format(
+            ranks=ranks, n=len(gpus)
+        )
     if any(gpu.vendor not in _VISIBLE_DEVICES for gpu in gpus):
-        return "vLLM is planned for NVIDIA and AMD GPUs only"
+        return _("vLLM is planned for NVIDIA and AMD GPUs only")
     old = [gpu.name for gpu in gpus if _is_too_old(gpu.compute_capability)]
-    return f"{old[0]} is older than vLLM's kernels (compute capability 7.5)" if old else None
+    return (
+        _("{gpu} is older than vLLM's kernels (compute capability 7.5)").format(gpu=old[0]) if old else None
+    )
+
+
+def runs_on(gpu: Gpu) -> bool:
+    """Whether its kernels are built for a GPU."""
+    return gpu.vendor in _VISIBLE_DEVICES and not _is_too_old(gpu.compute_capability)
 
 
 def _is_too_old(compute_capability: str | None) -> bool:
     if compute_capability is None:
         return False
-    major, _, minor = compute_capability.partition(".")
+    major, _dot, minor = compute_capability.partition(".")
     return (int(major), int(minor or 0)) < MIN_COMPUTE_CAPABILITY
 
 
@@ -91,8 +101,9 @@ def host_limit_bytes(candidate: Candidate, machine: Machine) -> int:
     return max(host_bytes(candidate, machine), machine.host_capacity_bytes)
 
 
-def command(candidate: Candidate) -> str:
-    return shlex.join((*PROGRAM, candidate.artifact.repo, *_engine_args(candidate)))
+def command(candidate: Candidate, port: int | None = None) -> str:
+    listen = ("--port", str(port)) if port else ()
+    return shlex.join((*PROGRAM, candidate.artifact.repo, *_engine_args(candidate), *listen))
 
 
 def utilization(candidate: Candidate, machine: Machine) -> float:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from advisor import __version__
+from advisor.cli.localized import LocalizedGroup, asked_language
 from advisor.errors import AdvisorError
+from advisor.i18n import N_, _, language_of, use_language
 
 COMMANDS: Final = {
-    "detect": "Show what this machine has: GPUs, memory, processor, runtimes.",
-    "estimate": "Say how much memory MODEL needs, device by device, and how fast it would be.",
-    "recommend": "Pick model, quantization and placement for a machine and a need.",
-    "smoke-test": "Load the picked model, measure it, and compare with the estimate.",
-    "deploy": "Write the files that start PLAN, as recommend --save wrote it.",
-    "cost": "Compare the cost of running PLAN with APIs, a purchase and rent.",
-    "models": "Look into the model catalog, and keep one of your own.",
-    "hardware": "Look into the hardware catalog: what --hardware can name.",
-    "doctor": "Check what models need here, and write down what detection saw, to be looked at elsewhere.",
+    "detect": N_("Show what this machine has: GPUs, memory, processor, runtimes."),
+    "estimate": N_("Say how much memory MODEL needs, device by device, and how fast it would be."),
+    "recommend": N_("Pick model, quantization and placement for a machine and a need."),
+    "smoke-test": N_("Load the picked model, measure it, and compare with the estimate."),
+    "deploy": N_("Write the files that start PLAN, as recommend --save wrote it."),
+    "cost": N_("Compare the cost of running PLAN with APIs, a purchase and rent."),
+    "models": N_("Look into the model catalog, and keep one of your own."),
+    "hardware": N_("Look into the hardware catalog: what --hardware can name."),
+    "doctor": N_(
+        "Check what models need here, and write down what detection saw, to be looked at elsewhere."
+    ),
 }
 """Commands and their one-line help, here so that `advisor --help` imports none of them."""
 
@@ -33,8 +38,15 @@ EXIT_INTERRUPTED: Final = 130
 """128 + SIGINT, as shells report it."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(LocalizedGroup):
     """A group that imports a command's module when the command is asked for."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Speak the language that was asked for, or that of the environment, from here on."""
+        use_language(asked_language(args) or language_of(os.environ))
+        return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -47,8 +59,8 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(text)) for name, text in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,11 +86,11 @@ def error_funnel() -> Iterator[None]:
         sys.exit(EXIT_SAID_NO)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f" ({context.command_path} --help tells more)" if context else ""
+        hint = _(" ({command} --help tells more)").format(command=context.command_path) if context else ""
         click.echo(f"advisor: {error.format_message()}{hint}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("advisor: interrupted", err=True)
+        click.echo("advisor: " + _("interrupted"), err=True)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader (head, less) went away: what it wanted, it has. Python must not complain at exit.
@@ -88,14 +100,13 @@ def error_funnel() -> Iterator[None]:
         # A mistake of the program's own: still one line, with the traceback for those who ask.
         logging.getLogger("advisor").info("traceback of the error below", exc_info=True)
         kind = type(error).__name__
-        click.echo(
-            f"advisor: internal error ({kind}: {error}); please report it with the output of advisor -v",
-            err=True,
-        )
+        text = _("internal error ({kind}: {error}); please report it with the output of advisor -v")
+        click.echo("advisor: " + text.format(kind=kind, error=error), err=True)
         sys.exit(EXIT_SAID_NO)
 
 
 def main() -> None:
     """Entry point of the `advisor` command."""
+    gc.disable()  # a command ends before there is garbage: the search for it took a tenth of the time
     with error_funnel():
         sys.exit(advisor.main(standalone_mode=False, prog_name="advisor"))

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import click
 
+from advisor.cli.localized import LocalizedCommand
 from advisor.cost import CostComparison
 from advisor.demand import Demand
+from advisor.i18n import _
 from advisor.machine_cost import Given, Region
 from advisor.output import write_whole
 from advisor.plans import read_plan
@@ -27,7 +29,8 @@ Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 def _exact(ctx: click.Context, param: click.Parameter, value: float | None) -> Decimal | None:
     if value is not None and not value <= LARGE:  # not a number is not in any range either
-        raise click.BadParameter(f"{value} is not a number up to {LARGE}", ctx, param)
+        text = _("{value} is not a number up to {limit}").format(value=value, limit=LARGE)
+        raise click.BadParameter(text, ctx, param)
     return None if value is None else Decimal(str(value))
 
 
@@ -73,7 +76,7 @@ def _with(options: tuple[Decorator, ...]) -> Decorator:
     return lambda command: reduce(lambda inner, option: option(inner), reversed(options), command)
 
 
-@click.command("cost")
+@click.command("cost", cls=LocalizedCommand)
 @click.argument("plan", type=click.Path(path_type=Path), required=False)
 @_with(_DEMAND)
 @click.option(
@@ -117,7 +120,7 @@ def command(
 def _deliver(comparison: CostComparison, out: Path | None, *, force: bool, as_json: bool) -> None:
     if out:
         write_whole(out, cost_report(comparison), force=force)
-        click.echo(f"Wrote {out}", err=True)
+        click.echo(_("Wrote {files}").format(files=out), err=True)
     if as_json:
         click.echo(comparison.model_dump_json(indent=2))
     elif not out:

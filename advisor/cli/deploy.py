@@ -10,9 +10,11 @@ from pathlib import Path
 
 import click
 
+from advisor.cli.localized import LocalizedCommand
 from advisor.cli.options import ACCELERATORS
 from advisor.deployment import Options
 from advisor.errors import OutputError
+from advisor.i18n import _
 from advisor.plans import read_plan
 from advisor.rendering import RenderedFile, Rendering, render, write_all
 from advisor.value import SCHEMA_VERSION
@@ -25,10 +27,12 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not an IP address, like 127.0.0.1 or 0.0.0.0") from None
+        raise click.BadParameter(
+            _("{value!r} is not an IP address, like 127.0.0.1 or 0.0.0.0").format(value=value)
+        ) from None
 
 
-@click.command("deploy")
+@click.command("deploy", cls=LocalizedCommand)
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
 @click.option(
@@ -76,13 +80,13 @@ def command(
     """Write the files that start PLAN, as recommend --save wrote it."""
     recommendation = read_plan(plan)
     if target == "kubernetes":
-        raise OutputError("--target kubernetes is planned, not built yet: use compose or script")
+        raise OutputError(_("--target kubernetes is planned, not built yet: use compose or script"))
     folder = None if model_dir is None else str(model_dir.absolute())
     options = Options.model_validate({**settings, "target": target, "model_dir": folder})
     rendering = render(recommendation, options)
     files = write_all(rendering.files, out, force=force)
     for warning in rendering.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        click.echo(_("warning: {text}").format(text=warning), err=True)
     if as_json:
         click.echo(json.dumps(_document(rendering, files, out, target), indent=2, ensure_ascii=False))
     else:
@@ -111,5 +115,6 @@ def _document(
 
 
 def _summary(rendering: Rendering, files: Sequence[RenderedFile], out: Path) -> str:
-    lines = [f"Wrote {', '.join(str(out / file.path) for file in files)}", "", "Next:"]
+    wrote = _("Wrote {files}").format(files=", ".join(str(out / file.path) for file in files))
+    lines = [wrote, "", _("Next:")]
     return "\n".join(lines + [f"  {line}" for line in _next(rendering, out)])

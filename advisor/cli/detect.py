@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from advisor.cli.localized import LocalizedCommand
 from advisor.describing import GPU_COLUMNS, gpu_row, host_rows, runtimes_line, user_lines
+from advisor.i18n import _
+from advisor.units import ljust
+
+TITLE_WIDTH: Final = 10
+"""Columns of the words that lines begin with."""
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
     from advisor.hardware import Gpu, Machine
 
 
-@click.command(name="detect")
+@click.command(name="detect", cls=LocalizedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print the machine as JSON, which --hardware reads.")
 @click.option(
     "--output",
@@ -32,17 +38,17 @@ def command(as_json: bool, output: Path | None, force: bool, measure: bool) -> N
     under a second, and keeps it.
     """
     from advisor import bandwidth
-    from advisor.machines import detect
+    from advisor.machines import detect_with_versions
     from advisor.output import write_whole
-    from advisor.probes import with_runtime_versions
 
     if measure:
         bandwidth.forget_bandwidth(bandwidth.cache_file())
-    machine = with_runtime_versions(detect())
+    machine = detect_with_versions()
     text = machine.model_dump_json(indent=2)
     if output is not None:
         write_whole(output, text + "\n", force=force)
-        click.echo(f"Written to {output}; plan for it elsewhere with --hardware {output}", err=True)
+        written = _("Written to {file}; plan for it elsewhere with --hardware {file}")
+        click.echo(written.format(file=output), err=True)
     if as_json:
         click.echo(text)
     else:
@@ -50,24 +56,26 @@ def command(as_json: bool, output: Path | None, force: bool, measure: bool) -> N
 
 
 def _show(machine: Machine) -> None:
-    from rich.markup import escape
+    from advisor.cli.terminal import console, noted
 
-    from advisor.cli.terminal import console
-
-    out = console()
     for title, text in host_rows(machine.host):
-        out.print(f"[bold]{title:10}[/] {escape(text)}")
+        _print_row(title, text)
     if machine.gpus:
-        out.print(_gpu_table(machine.gpus))
+        console().print(_gpu_table(machine.gpus))
     else:
-        out.print(f"[bold]{'GPU':10}[/] none found")
+        _print_row("GPU", _("none found"))
     for text in user_lines(machine):
-        out.print(f"[bold]{'used by':10}[/] {escape(text)}")
+        _print_row(_("used by"), text)
     if machine.interconnect:
-        out.print(f"[bold]{'link':10}[/] {machine.interconnect}")
-    out.print(f"[bold]{'runtimes':10}[/] {escape(runtimes_line(machine))}")
+        _print_row(_("link"), machine.interconnect)
+    _print_row(_("runtimes"), runtimes_line(machine))
     for note in machine.notes:
-        out.print(f"[dim]note: {escape(note)}[/]")
+        click.secho(noted(note), dim=True)
+
+
+def _print_row(title: str, text: str) -> None:
+    """A line, without rich: it takes longer to load than most machines to read."""
+    click.echo(f"{click.style(ljust(title, TITLE_WIDTH), bold=True)} {text}")
 
 
 def _gpu_table(gpus: tuple[Gpu, ...]) -> Table:
@@ -76,7 +84,7 @@ def _gpu_table(gpus: tuple[Gpu, ...]) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in GPU_COLUMNS:
-        table.add_column(title, justify="left" if title in ("GPU", "driver") else "right")
+        table.add_column(_(title), justify="left" if title in ("GPU", "driver") else "right")
     for gpu in gpus:
         table.add_row(*map(Text, gpu_row(gpu)))
     return table

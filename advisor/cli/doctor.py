@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
 from advisor.doctor.checks import SIGNS
+from advisor.i18n import _
+from advisor.units import ljust
 
 _STYLES: Final = {"ok": "green", "failed": "bold red", "absent": "dim"}
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from advisor.doctor.examination import Report
 
 
-@click.command(name="doctor")
+@click.command(name="doctor", cls=LocalizedCommand)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -45,7 +48,7 @@ def command(out: Path | None, force: bool, dump: Path | None, hardware: str | No
     command plans for this machine. Exits with status 1 where a check failed.
     """
     if sum(given is not None for given in (out, dump, hardware)) > 1:
-        raise click.UsageError("give one of --out, --from and --hardware")
+        raise click.UsageError(_("give one of --out, --from and --hardware"))
     if dump is not None:
         report = _of_dump(dump)
     elif hardware is not None:
@@ -74,9 +77,10 @@ def _of_this_machine(out: Path | None, *, force: bool) -> Report:
 
     page = page_of(report, recording.transcript, Scrubber(own_identity(), vocabulary(specs)), specs)
     write_whole(out, page.text, force=force)
-    click.echo(f"Written to {out}: look it through before you share it.", err=True)
+    click.echo(_("Written to {file}: look it through before you share it.").format(file=out), err=True)
     if page.differences:
-        click.echo(f"It tells otherwise than this machine: {', '.join(page.differences)}.", err=True)
+        otherwise = _("It tells otherwise than this machine: {parts}.")
+        click.echo(otherwise.format(parts=", ".join(page.differences)), err=True)
     return report
 
 
@@ -113,24 +117,25 @@ def _show(report: Report, *, as_json: bool, hint: bool) -> None:
 def _print(report: Report, *, hint: bool) -> None:
     from rich.markup import escape
 
-    from advisor.cli.terminal import console
+    from advisor.cli.terminal import console, noted
 
     out = console()
     out.print(f"[bold]{escape(report.machine.title)}[/] ({escape(report.machine.host.os)})")
     for check in report.checks:
         style, sign = _STYLES[check.status], SIGNS[check.status]
-        out.print(f"[{style}]{sign}[/] {check.name:12} {escape(check.detail)}")
+        out.print(f"[{style}]{sign}[/] {ljust(_(check.name), 12)} {escape(check.detail)}")
         if check.remedy:
             out.print(f"  {'':12} [dim]{escape(check.remedy)}[/]")
     for note in report.machine.notes:
-        out.print(f"[dim]note: {escape(note)}[/]")
+        out.print(f"[dim]{escape(noted(note))}[/]")
     out.print(_verdict(report))
     if hint:
-        out.print("[dim]To show what detection saw to others: advisor doctor --out doctor.md[/]")
+        others = _("To show what detection saw to others: {command}")
+        out.print(f"[dim]{others.format(command='advisor doctor --out doctor.md')}[/]")
 
 
 def _verdict(report: Report) -> str:
     if not report.failed:
-        return "All is well."
-    names = ", ".join(check.name for check in report.failed)
-    return f"To be looked after: {names}."
+        return _("All is well.")
+    names = ", ".join(_(check.name) for check in report.failed)
+    return _("To be looked after: {names}.").format(names=names)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
 
 if TYPE_CHECKING:
     from advisor.hardware import Accelerator
 
 
-@click.command("estimate")
+@click.command("estimate", cls=LocalizedCommand)
 @click.argument("model")
 @options.run
 @options.context

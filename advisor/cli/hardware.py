@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from advisor.cli.localized import LocalizedGroup
 from advisor.hardware_catalog import HardwareCatalog, load_hardware, resolve_hardware
+from advisor.i18n import _
 from advisor.sentences import find_processor
 from advisor.value import SCHEMA_VERSION
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 SECTIONS = ("presets", "gpus", "cpus")
 
 
-@click.group(name="hardware")
+@click.group(name="hardware", cls=LocalizedGroup)
 def command() -> None:
     """Look into the hardware catalog: what --hardware can name."""
 
@@ -96,7 +98,7 @@ def _list(catalog: HardwareCatalog, text: str | None, *, in_full: bool) -> None:
 
     out = console()
     if not (catalog.presets or catalog.gpus or catalog.cpus):
-        out.print(f"Nothing in the catalog has {text!r} in its name.", markup=False)
+        out.print(_("Nothing in the catalog has {text!r} in its name.").format(text=text), markup=False)
     for heading, presets in show_hardware.preset_tables(catalog.presets):
         out.print(f"[bold]{heading}[/]")
         out.print(presets, "")
@@ -106,26 +108,27 @@ def _list(catalog: HardwareCatalog, text: str | None, *, in_full: bool) -> None:
         if table.row_count:
             out.print(table, "")
     if not in_full:
-        out.print("Figures: `advisor hardware list TEXT` or `--only gpus`; all of one: `show ID`.")
+        out.print(_("Figures: `advisor hardware list TEXT` or `--only gpus`; all of one: `show ID`."))
 
 
 def _show(machine: Machine, used: HardwareCatalog, preset: Preset | None) -> None:
     from rich.markup import escape
 
     from advisor.cli import show_hardware
-    from advisor.cli.terminal import console
+    from advisor.cli.terminal import assumed, console
 
     out = console()
-    out.print(f"[bold]{escape(preset.title if preset else machine.title)}[/]")
+    out.print(f"[bold]{escape(_(preset.title) if preset else machine.title)}[/]")
     if preset:
-        out.print(f"means: {preset.spec}", markup=False)
-        source = preset.source or "a usual configuration"
-        out.print(f"source: {source} (checked {preset.checked})", markup=False)
+        out.print(_("means: {sentence}").format(sentence=preset.spec), markup=False)
+        source = preset.source or _("a usual configuration")
+        told = _("source: {source} (checked {date})")
+        out.print(told.format(source=source, date=preset.checked), markup=False)
     out.print(show_hardware.device_table(machine))
     if machine.interconnect:
-        out.print(f"link: {machine.interconnect}", markup=False)
+        out.print(_("link: {link}").format(link=machine.interconnect), markup=False)
     for line in machine.assumptions:
-        out.print(f"[dim]assumed: {escape(line)}[/]")
+        out.print(f"[dim]{escape(assumed(line))}[/]")
     for gpu in used.gpus:
         out.print("", show_hardware.gpu_row(gpu))
     for cpu in used.cpus:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from advisor.i18n import _
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BACKENDS = ("llama.cpp", "ollama", "vllm", "sglang", "mlx", "transformers", "onnx")
@@ -184,7 +186,8 @@ def gpu_layers(value: str) -> int | None:
     if value == "auto":
         return None
     if not value.isdigit():
-        raise click.BadParameter(f"{value!r} is neither a number nor auto", param_hint="--n-gpu-layers")
+        text = _("{value!r} is neither a number nor auto").format(value=value)
+        raise click.BadParameter(text, param_hint="--n-gpu-layers")
     return int(value)
 
 
@@ -194,9 +197,12 @@ def recommended_backend(value: str | None, kv_type: str | None) -> None:
 
     if value is not None and value not in PLANNED:
         raise click.BadParameter(
-            f"{value} can be estimated (advisor estimate MODEL --backend {value}), not recommended; "
-            f"choose {', '.join(PLANNED)}",
+            _(
+                "{backend} can be estimated (advisor estimate MODEL --backend {backend}), not recommended;"
+                " choose {others}"
+            ).format(backend=value, others=", ".join(PLANNED)),
             param_hint="--backend",
         )
     if value == "vllm" and kv_type in ("q8_0", "q4_0"):
-        raise click.BadParameter(f"vllm has no {kv_type} cache; fp8 is its own", param_hint="--kv-type")
+        text = _("{backend} has no {kv_type} cache; fp8 is its own")
+        raise click.BadParameter(text.format(backend=value, kv_type=kv_type), param_hint="--kv-type")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
+from advisor.i18n import _
 
 if TYPE_CHECKING:
     from advisor.hardware import Accelerator
@@ -30,7 +32,7 @@ USE_CASES = (
 """As `advisor.usecase.UseCase`, which is not imported for the help text."""
 
 
-@click.command("recommend")
+@click.command("recommend", cls=LocalizedCommand)
 @click.option("--use-case", type=click.Choice(USE_CASES), help="What the model is for.  [default: chat]")
 @click.option(
     "--language",
@@ -58,8 +60,19 @@ USE_CASES = (
     help="Longest wait for the first token, in seconds.",
 )
 @click.option(
-    "--license", type=click.Choice(["permissive", "any"]), help="Licences to consider.  [default: any]"
+    "--license",
+    type=click.Choice(["permissive", "commercial", "any"]),
+    help="Licences to consider; commercial: all that allow commercial use.  [default: any]",
 )
+@click.option(
+    "--knowledge",
+    type=click.Choice(["none", "documents", "style", "both"]),
+    help="What the model should know that it does not: documents of yours, a style or format, both.",
+)
+@click.option(
+    "--documents", type=click.IntRange(1, 10**10), help="Documents to answer from.  [default: 1000]"
+)
+@click.option("--chunks", type=click.IntRange(1, 10**12), help="Passages that the documents make, if known.")
 @click.option("--offline", is_flag=True, help="The machine has no network: smoke-test downloads nothing.")
 @click.option(
     "--privacy",
@@ -133,7 +146,7 @@ def command(
 
 def _say_why_it_takes() -> None:
     click.echo(
-        "asking llama.cpp for its own plan of the pick; the answer is kept for the next time", err=True
+        _("asking llama.cpp for its own plan of the pick; the answer is kept for the next time"), err=True
     )
 
 

@@ -7,12 +7,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from advisor.assessment import Candidate, DeviceMemory, MemoryEstimate, SpeculativeSpeed, SpeedEstimate
+from advisor.assessment import (
+    ArtifactChoice,
+    Candidate,
+    DeviceMemory,
+    MemoryEstimate,
+    SpeculativeSpeed,
+    SpeedEstimate,
+)
 from advisor.backends.llama_cpp import layer_args
-from advisor.cli.terminal import console
+from advisor.cli.terminal import assumed, console, noted
 from advisor.errors import UnknownModelError
+from advisor.i18n import N_, _
 from advisor.model import ModelKind
-from advisor.units import GIB, format_bytes, gib_down, gib_up
+from advisor.units import GIB, format_bytes, gib_down, gib_up, ljust
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,29 +28,36 @@ if TYPE_CHECKING:
 
     from advisor.estimation import Estimate
     from advisor.hardware import Machine
-    from advisor.limits import Limits
+    from advisor.limits import Change, Limits
     from advisor.plan import Recommendation
 
 BAR_WIDTH: Final = 20
+TITLE_WIDTH: Final = 9
+"""Columns of the words that lines begin with."""
 NAME_WIDTH: Final = 8
 """Columns that a device's name keeps in the narrowest terminal: "GeForce", one word a line."""
 _COLUMNS: Final = {
-    "weights": ("weights_bytes",),
-    "cache": ("kv_cache_bytes", "recurrent_bytes"),
-    "compute": ("compute_bytes", "output_bytes"),
-    "overhead": ("overhead_bytes",),
-    "margin": ("margin_bytes",),
+    N_("weights"): ("weights_bytes",),
+    N_("cache"): ("kv_cache_bytes", "recurrent_bytes"),
+    N_("compute"): ("compute_bytes", "output_bytes"),
+    N_("overhead"): ("overhead_bytes",),
+    N_("margin"): ("margin_bytes",),
 }
 """Parts of a total by the column they are shown in; --json has each."""
+
+
+def titled(title: str, text: str) -> str:
+    """A line that begins with what it is about."""
+    return ljust(title, TITLE_WIDTH) + text
 
 
 def memory_bar(used: int, capacity: int | None) -> str:
     """Draw what is used of a capacity: "█████░░░░░"."""
     if not capacity:
-        return "capacity unknown" if capacity is None else "no room"
+        return _("capacity unknown") if capacity is None else _("no room")
     filled = min(BAR_WIDTH, -(-used * BAR_WIDTH // capacity))
-    over = " over" if used > capacity else ""
-    return "█" * filled + "░" * (BAR_WIDTH - filled) + over
+    bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+    return _("{bar} over").format(bar=bar) if used > capacity else bar
 
 
 def memory_table(memory: MemoryEstimate) -> Table:
@@ -51,11 +66,11 @@ def memory_table(memory: MemoryEstimate) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     # In a narrow terminal bars give way first, then names: figures are what the table is for.
-    table.add_column("device", overflow="ellipsis", min_width=NAME_WIDTH)
+    table.add_column(_("device"), overflow="ellipsis", min_width=NAME_WIDTH)
     for title in _COLUMNS:
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("needs", justify="right", style="bold", no_wrap=True)
-    table.add_column("free", justify="right", no_wrap=True)
+        table.add_column(_(title), justify="right", no_wrap=True)
+    table.add_column(_("needs"), justify="right", style="bold", no_wrap=True)
+    table.add_column(_("free"), justify="right", no_wrap=True)
     table.add_column("", overflow="crop")
     for row in memory.devices:
         if row.total_bytes:
@@ -71,7 +86,7 @@ def _cells(row: DeviceMemory) -> Iterator[str]:
     if row.fits and need > free:  # by less than the rounding hides
         need = free
     yield f"{need:.1f} GiB"
-    yield "unknown" if row.capacity_bytes is None else f"{free:.1f} GiB"
+    yield _("unknown") if row.capacity_bytes is None else f"{free:.1f} GiB"
 
 
 def speed_line(speed: SpeedEstimate | None, kind: ModelKind = ModelKind.CHAT) -> str:
@@ -80,17 +95,29 @@ def speed_line(speed: SpeedEstimate | None, kind: ModelKind = ModelKind.CHAT) ->
     Of an embedder or reranker, what it reads.
     """
     if speed is None:
-        return "unknown"
+        return _("unknown")
     if kind is not ModelKind.CHAT and speed.prefill_tokens_per_s is not None and speed.ttft_s is not None:
-        text = f"{_seconds(speed.ttft_s)} for a text of {speed.prompt_tokens:,} tokens"
-        return f"reads {_rate(speed.prefill_tokens_per_s)} tok/s; {text}"
-    text = f"{_rate(speed.decode_tokens_per_s)} tok/s ({_rate(speed.low)} to {_rate(speed.high)})"
+        return _("reads {rate} tok/s; {seconds} for a text of {n:,} tokens").format(
+            rate=_rate(speed.prefill_tokens_per_s), seconds=_seconds(speed.ttft_s), n=speed.prompt_tokens
+        )
+    text = _("{rates} at {depth:,} tokens of context").format(rates=decode_rates(speed), depth=speed.depth)
+    if speed.ttft_s is None:
+        return text
+    first = _("first token of {n:,} after {seconds}")
+    return f"{text}; {first.format(n=speed.prompt_tokens, seconds=_seconds(speed.ttft_s))}"
+
+
+def decode_rates(speed: SpeedEstimate) -> str:
+    """The decode rate with its band, and the throughput of several sequences."""
+    rates = {
+        "rate": _rate(speed.decode_tokens_per_s),
+        "low": _rate(speed.low),
+        "high": _rate(speed.high),
+        "together": _rate(speed.throughput_tokens_per_s),
+    }
     if speed.throughput_tokens_per_s > 1.01 * speed.decode_tokens_per_s:
-        text += f" each, {_rate(speed.throughput_tokens_per_s)} together"
-    text += f" at {speed.depth:,} tokens of context"
-    if speed.ttft_s is not None:
-        text += f"; first token of {speed.prompt_tokens:,} after {_seconds(speed.ttft_s)}"
-    return text
+        return _("{rate} tok/s ({low} to {high}) each, {together} together").format(**rates)
+    return _("{rate} tok/s ({low} to {high})").format(**rates)
 
 
 def _rate(rate: float) -> str:
@@ -104,40 +131,56 @@ def _seconds(seconds: float) -> str:
 def show_estimate(result: Estimate, machine: Machine) -> None:
     """Print an estimate."""
     out = console()
-    out.print(f"[bold]{result.model}[/] {result.quantization}, {_context(result)} on {machine.title}\n")
+    out.print(
+        _("[bold]{model}[/] {quantization}, {context} on {machine}").format(
+            model=result.model,
+            quantization=result.quantization,
+            context=_context(result),
+            machine=machine.title,
+        )
+        + "\n"
+    )
     out.print(memory_table(result.memory))
-    verdict = {True: "fits", False: "does not fit", None: "unknown, a capacity could not be read"}[
-        result.fits
-    ]
-    if result.fits is False:
-        verdict += f": {format_bytes(result.memory.missing_bytes)} missing"
-    out.print(f"\ntotal    {gib_up(result.memory.total_bytes):.1f} GiB, {verdict}")
+    total = f"{gib_up(result.memory.total_bytes):.1f} GiB, {_verdict(result)}"
+    out.print("\n" + titled(_("total"), total))
     for attachment in result.attachments:
         size, places = format_bytes(attachment.total_bytes, digits=1), ", ".join(attachment.places)
-        out.print(f"beside   {attachment.name}: {size} on {places}, counted in")
+        text = _("{name}: {size} on {places}, counted in")
+        out.print(titled(_("beside"), text.format(name=attachment.name, size=size, places=places)))
     if result.would_fit:
-        out.print(f"         would fit with {', or '.join(change.text for change in result.would_fit)}")
+        out.print(titled("", _("would fit with {changes}").format(changes=_any_of(result.would_fit))))
     if result.fits is not False:
-        out.print(f"speed    {speed_line(result.speed)}")
+        out.print(titled(_("speed"), speed_line(result.speed)))
     if result.speed and result.speed.speculative:
-        out.print(f"         {_speculative_line(result.speed.speculative)}")
+        out.print(titled("", _speculative_line(result.speed.speculative)))
     if result.placement.gpu_layers:
-        out.print(f"layers   {' '.join(layer_args(result.placement))}")
+        out.print(titled(_("layers"), " ".join(layer_args(result.placement))))
     out.print(_source_line(result.memory))
     if result.speed:
-        out.print(f"basis    {result.speed.basis}")
+        out.print(titled(_("basis"), result.speed.basis))
     if result.limits:
         out.print(_limits_table(result.limits))
     for note in result.assumptions:
-        out.print(f"assumed  {note}")
+        out.print(titled(_("assumed"), note))
+
+
+def _verdict(result: Estimate) -> str:
+    if result.fits is False:
+        return _("does not fit: {size} missing").format(size=format_bytes(result.memory.missing_bytes))
+    return _("fits") if result.fits else _("unknown, a capacity could not be read")
+
+
+def _any_of(changes: Sequence[Change]) -> str:
+    return _(", or ").join(change.text for change in changes)
 
 
 def _speculative_line(speed: SpeculativeSpeed) -> str:
     rates = ", ".join(
-        f"{_rate(rate)} where {share:.0%}"
+        _("{rate} where {share:.0%}").format(rate=_rate(rate), share=share)
         for share, rate in zip(speed.accepted, speed.decode_tokens_per_s, strict=True)
     )
-    return f"with the draft, {speed.n_draft} tokens at a time: {rates} of them are accepted"
+    text = _("with the draft, {n} tokens at a time: {rates} of them are accepted")
+    return text.format(n=speed.n_draft, rates=rates)
 
 
 def _limits_table(limits: Limits) -> Table:
@@ -145,30 +188,37 @@ def _limits_table(limits: Limits) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("at most", "context", "with q8_0 cache", "users", "quantization"):
-        table.add_column(title, justify="left" if title == "at most" else "right", no_wrap=True)
-    rooms = (("all on GPUs", limits.on_gpus), ("with RAM" if limits.on_gpus else "in RAM", limits.anywhere))
+    table.add_column(_("at most"), no_wrap=True)
+    for title in (_("context"), _("with q8_0 cache"), _("users"), _("quantization")):
+        table.add_column(title, justify="right", no_wrap=True)
+    everywhere = _("with RAM") if limits.on_gpus else _("in RAM")
+    rooms = ((_("all on GPUs"), limits.on_gpus), (everywhere, limits.anywhere))
     for name, reach in rooms:
         if reach:
             cells = (reach.n_ctx, reach.n_ctx_q8_0, reach.n_seqs)
-            table.add_row(name, *(f"{n:,}" if n else "none" for n in cells), reach.quantization or "none")
+            none = _("none")
+            table.add_row(name, *(f"{n:,}" if n else none for n in cells), reach.quantization or none)
     if limits.would_fit_on_gpus:
-        table.caption = "all on GPUs with " + ", or ".join(c.text for c in limits.would_fit_on_gpus)
+        table.caption = _("all on GPUs with {changes}").format(changes=_any_of(limits.would_fit_on_gpus))
         table.caption_justify = "left"
     return table
 
 
 def _source_line(memory: MemoryEstimate) -> str:
     if memory.proven_by:
-        return f"memory   proven by {memory.proven_by}"
-    return "weights  from the file's header" if memory.source == "gguf-header" else "weights  by rule"
+        return titled(_("memory"), _("proven by {prover}").format(prover=memory.proven_by))
+    return titled(
+        _("weights"), _("from the file's header") if memory.source == "gguf-header" else _("by rule")
+    )
 
 
 def _context(result: Estimate | Candidate) -> str:
-    text = f"{result.n_ctx:,} tokens"
+    text = _("{n:,} tokens").format(n=result.n_ctx)
     if result.n_seqs > 1:
         text = f"{result.n_seqs} × {text}"
-    return text if result.kv_type == "f16" else f"{text} ({result.kv_type} cache)"
+    if result.kv_type == "f16":
+        return text
+    return _("{context} ({kv_type} cache)").format(context=text, kv_type=result.kv_type)
 
 
 def show_recommendation(result: Recommendation, *, saved: Path | None, again: Sequence[str]) -> None:
@@ -178,11 +228,12 @@ def show_recommendation(result: Recommendation, *, saved: Path | None, again: Se
     """
     out = console()
     needs = result.requirements
-    out.print(f"For {needs.use_case.value} on {result.machine.title}\n")
+    heading = _("For {use_case} on {machine}")
+    out.print(heading.format(use_case=needs.use_case.value, machine=result.machine.title) + "\n")
     for text in result.machine.assumptions:
-        out.print(f"[dim]assumed: {text}[/]")
+        out.print(f"[dim]{assumed(text)}[/]")
     for text in result.machine.notes:
-        out.print(f"[dim]note: {text}[/]")
+        out.print(f"[dim]{noted(text)}[/]")
     if result.choice is None:
         why = result.notes[-1]
         out.print(f"[bold]{why[0].upper()}{why[1:]}.[/]")
@@ -191,15 +242,23 @@ def show_recommendation(result: Recommendation, *, saved: Path | None, again: Se
     for role, companion in (("embedding", result.companions.embedding), ("rerank", result.companions.rerank)):
         if companion:
             devices = ", ".join(companion.placement.devices)
-            out.print(f"with     {companion.name} {companion.quantization} ({role}) on {devices}")
+            text = _("{name} {quantization} ({role}) on {devices}").format(
+                name=companion.name, quantization=companion.quantization, role=role, devices=devices
+            )
+            out.print(titled(_("with"), text))
+            out.print(titled("", companion.command))
+    if result.stack:
+        from advisor.cli.show_stack import show_stack
+
+        show_stack(out, result.stack)
     if result.alternatives:
         out.print()
         out.print(_alternatives_table(result.alternatives))
     out.print()
     for note in result.notes:
-        out.print(f"[dim]note: {note}[/]")
-    others = len(result.rejected)
-    out.print(f"[dim]{others} other models were turned down; --explain MODEL or --json tells why.[/]\n")
+        out.print(f"[dim]{noted(note)}[/]")
+    rest = _("{n} other models were turned down; --explain MODEL or --json tells why.")
+    out.print(f"[dim]{rest.format(n=len(result.rejected))}[/]\n")
     _show_next(out, saved, again)
 
 
@@ -209,26 +268,32 @@ def _show_choice(out: Console, choice: Candidate) -> None:
     )
     out.print()
     out.print(memory_table(choice.memory))
-    out.print(f"\nspeed    {speed_line(choice.speed, choice.kind)}")
+    out.print("\n" + titled(_("speed"), speed_line(choice.speed, choice.kind)))
     for n, reason in enumerate(choice.reasons):
-        out.print(f"{'why' if n == 0 else '':8} {reason}")
-    size = format_bytes(choice.artifact.bytes) if choice.artifact.bytes else "unknown size"
-    about = "about " if choice.artifact.estimated else ""
-    out.print(f"file     {choice.artifact.repo} ({about}{size})")
-    out.print(f"start    {choice.command}")
+        out.print(titled("" if n else _("why"), reason))
+    out.print(titled(_("file"), f"{choice.artifact.repo} ({_file_size(choice.artifact)})"))
+    out.print(titled(_("start"), choice.command))
+
+
+def _file_size(artifact: ArtifactChoice) -> str:
+    if not artifact.bytes:
+        return _("about unknown size") if artifact.estimated else _("unknown size")
+    size = format_bytes(artifact.bytes)
+    return _("about {size}").format(size=size) if artifact.estimated else size
 
 
 def _alternatives_table(alternatives: Sequence[Candidate]) -> Table:
     from rich.table import Table
 
-    table = Table(title="Alternatives", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    heading = _("Alternatives")
+    table = Table(title=heading, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title, justify in (
-        ("model", "left"),
-        ("quant", "left"),
-        ("needs", "right"),
+        (_("model"), "left"),
+        (_("quant"), "left"),
+        (_("needs"), "right"),
         ("tok/s", "right"),
-        ("score", "right"),
-        ("where", "left"),
+        (_("score"), "right"),
+        (_("where"), "left"),
     ):
         table.add_column(title, justify=justify)  # type: ignore[arg-type]  # rich's literals, read from a table
     for row in alternatives:
@@ -254,15 +319,15 @@ def _where(row: Candidate) -> str:
     gpus = [d for d in row.memory.devices if d.kind == "gpu" and d.total_bytes]
     if not gpus:
         return "CPU"
-    name = "GPU" if len(gpus) == 1 else f"{len(gpus)} GPUs"
+    name = "GPU" if len(gpus) == 1 else _("{n} GPUs").format(n=len(gpus))
     if row.placement.n_cpu_moe:
-        return f"{name}, {row.placement.n_cpu_moe} layers' experts in RAM"
+        return _("{gpus}, {n} layers' experts in RAM").format(gpus=name, n=row.placement.n_cpu_moe)
     return name if "CPU" not in row.placement.devices else f"{name} + CPU"
 
 
 def _show_next(out: Console, saved: Path | None, again: Sequence[str]) -> None:
     plan = shlex.quote(str(saved)) if saved else "plan.json"
-    out.print("[bold]Next[/]")
+    out.print(f"[bold]{_('Next')}[/]")
     if saved is None:
         out.print(f"  advisor {shlex.join(again)} --save {plan}")
     out.print(f"  advisor smoke-test {plan}")
@@ -282,21 +347,33 @@ def show_explanation(result: Recommendation, name: str, *, to_stderr: bool) -> N
     picks = [c for c in (result.choice, *result.alternatives) if c is not None]
     for place, pick in enumerate(picks):
         if pick.model == model.id:
-            title = "is the pick" if place == 0 else f"is alternative {place}"
-            out.print(f"[bold]{model.name}[/] {title} as {pick.quantization}, score {pick.score:.1f}")
+            title = (
+                _("[bold]{name}[/] is alternative {place} as {quantization}, score {score:.1f}")
+                if place
+                else _("[bold]{name}[/] is the pick as {quantization}, score {score:.1f}")
+            )
+            out.print(
+                title.format(name=model.name, place=place, quantization=pick.quantization, score=pick.score)
+            )
             if place:
-                out.print(f"  the pick, {picks[0].model}, scores {picks[0].score:.1f}")
+                best = _("the pick, {model}, scores {score:.1f}")
+                out.print("  " + best.format(model=picks[0].model, score=picks[0].score))
             for reason in pick.reasons:
                 out.print(f"  {reason}")
             out.print(memory_table(pick.memory))
             return
     for rejection in result.rejected:
         if rejection.model == model.id:
-            quant = f" as {rejection.quantization}" if rejection.quantization else ""
-            out.print(f"[bold]{model.name}[/]{quant}: {rejection.reason}")
+            name = f"[bold]{model.name}[/]"
+            if rejection.quantization:
+                name = _("{name} as {quantization}").format(name=name, quantization=rejection.quantization)
+            out.print(f"{name}: {rejection.reason}")
             if rejection.missing_bytes:
-                out.print(f"  it would fit with {format_bytes(rejection.missing_bytes)} more memory")
+                more = _("it would fit with {size} more memory")
+                out.print("  " + more.format(size=format_bytes(rejection.missing_bytes)))
             return
     raise UnknownModelError(
-        f"{model.id} is for {model.kind.value}, which was not asked for: try --use-case {model.kind.value}"
+        _("{model} is for {kind}, which was not asked for: try --use-case {kind}").format(
+            model=model.id, kind=model.kind.value
+        )
     )

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from advisor.hardware import CpuSpec, Gpu, GpuSpec, Machine, Preset, PresetKind
+from advisor.i18n import N_, _
 from advisor.units import format_bandwidth, format_bytes
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 KINDS: Final[dict[PresetKind, str]] = {
-    "desktop": "Desktops",
-    "laptop": "Laptops",
-    "mac": "Macs",
-    "small": "Mini PCs and boards",
-    "workstation": "Workstations and servers",
-    "cloud": "Cloud instances",
+    "desktop": N_("Desktops"),
+    "laptop": N_("Laptops"),
+    "mac": N_("Macs"),
+    "small": N_("Mini PCs and boards"),
+    "workstation": N_("Workstations and servers"),
+    "cloud": N_("Cloud instances"),
 }
 VENDORS: Final = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel", "apple": "Apple", "huawei": "Huawei"}
 
@@ -25,12 +26,12 @@ VENDORS: Final = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel", "apple": "
 def preset_tables(presets: Sequence[Preset]) -> Iterator[tuple[str, Table]]:
     """A heading and a table for each kind of preset that there is."""
     for kind, heading in KINDS.items():
-        table = _table("preset", "machine", "the same as a sentence")
+        table = _table(_("preset"), _("machine"), _("the same as a sentence"))
         for row in presets:
             if row.kind == kind:
-                table.add_row(row.id, row.title, row.spec)
+                table.add_row(row.id, _(row.title), row.spec)
         if table.row_count:
-            yield heading, table
+            yield _(heading), table
 
 
 def gpu_groups(gpus: Sequence[GpuSpec]) -> Table:
@@ -40,14 +41,14 @@ def gpu_groups(gpus: Sequence[GpuSpec]) -> Table:
 
 def cpu_groups(cpus: Sequence[CpuSpec]) -> Table:
     """The ids by family, which a processor's name begins with."""
-    return _groups("processors", ((row.name.split()[0], row.id) for row in cpus))
+    return _groups(_("processors"), ((row.name.split()[0], row.id) for row in cpus))
 
 
 def _groups(title: str, rows: Iterable[tuple[str, str]]) -> Table:
     ids: dict[str, list[str]] = {}
     for group, row_id in rows:
         ids.setdefault(group, []).append(row_id)
-    table = _table(title, "ids")
+    table = _table(title, _("ids"))
     for group, members in ids.items():
         table.add_row(group, ", ".join(members))
     return table
@@ -55,10 +56,10 @@ def _groups(title: str, rows: Iterable[tuple[str, str]]) -> Table:
 
 def gpu_table(gpus: Sequence[GpuSpec]) -> Table:
     """One line a GPU."""
-    numbers = ("memory", "bandwidth", "FP16", "TDP")
-    table = _table("GPU", "name", *numbers, right=numbers)
+    numbers = (_("memory"), _("bandwidth"), "FP16", "TDP")
+    table = _table("GPU", _("name"), *numbers, right=numbers)
     for row in gpus:
-        memory = "shared" if row.vram_bytes is None else format_bytes(row.vram_bytes, digits=1)
+        memory = _("shared") if row.vram_bytes is None else format_bytes(row.vram_bytes, digits=1)
         table.add_row(
             row.id,
             row.name,
@@ -72,8 +73,8 @@ def gpu_table(gpus: Sequence[GpuSpec]) -> Table:
 
 def cpu_table(cpus: Sequence[CpuSpec]) -> Table:
     """One line a processor."""
-    numbers = ("cores", "memory bandwidth")
-    table = _table("processor", "name", *numbers, right=numbers)
+    numbers = (_("cores"), _("memory bandwidth"))
+    table = _table(_("processor"), _("name"), *numbers, right=numbers)
     for row in cpus:
         table.add_row(row.id, row.name, str(row.physical_cores), _rate(row.bandwidth_bytes_per_s))
     return table
@@ -81,43 +82,46 @@ def cpu_table(cpus: Sequence[CpuSpec]) -> Table:
 
 def device_table(machine: Machine) -> Table:
     """The devices of a machine, with what may be planned on."""
-    numbers = ("memory", "to plan on", "bandwidth", "FP16")
-    table = _table("device", *numbers, right=numbers)
+    numbers = (_("memory"), _("to plan on"), _("bandwidth"), "FP16")
+    table = _table(_("device"), *numbers, right=numbers)
     for gpu in machine.gpus:
         table.add_row(*_gpu_cells(gpu))
     host = machine.host
-    cores = f", {host.cpu.physical_cores} cores" if host.cpu.physical_cores else ""
     capacity = format_bytes(machine.host_capacity_bytes, digits=1)
     total = format_bytes(host.memory.total_bytes, digits=1)
-    name = f"{host.cpu.name or 'CPU'}{cores} ({host.os})"
-    table.add_row(name, total, capacity, _rate(host.memory.bandwidth_bytes_per_s), "-")
+    name = host.cpu.name or "CPU"
+    if host.cpu.physical_cores:
+        name = _("{cpu}, {n} cores").format(cpu=name, n=host.cpu.physical_cores)
+    table.add_row(f"{name} ({host.os})", total, capacity, _rate(host.memory.bandwidth_bytes_per_s), "-")
     return table
 
 
 def gpu_row(row: GpuSpec) -> Table:
     """Everything that the catalog has of a GPU."""
     discrete = row.vram_bytes is not None
-    sizes = ", ".join(format_bytes(size, digits=0) for size in row.ram_bytes) or "any size"
+    sizes = ", ".join(format_bytes(size, digits=0) for size in row.ram_bytes) or _("any size")
     cells = {
         "id": row.id,
-        "generation": _generation(row),
-        "memory": format_bytes(row.vram_bytes, digits=1) if row.vram_bytes else f"the machine's ({sizes})",
-        "bandwidth": _rate(row.bandwidth_bytes_per_s) if discrete or row.ram_bytes else "the machine's",
+        _("generation"): _generation(row),
+        _("memory"): format_bytes(row.vram_bytes, digits=1)
+        if row.vram_bytes
+        else _("the machine's ({sizes})").format(sizes=sizes),
+        _("bandwidth"): _rate(row.bandwidth_bytes_per_s) if discrete or row.ram_bytes else _("the machine's"),
         "FP16": _tera(row.fp16_flops, "FLOPS"),
         "BF16": _tera(row.bf16_flops, "FLOPS"),
         "INT8": _tera(row.int8_ops, "OPS"),
         "FP8": _tera(row.fp8_flops, "FLOPS"),
         "TDP": _unit(row.tdp_watts, "W"),
-        "idle": _unit(row.idle_watts, "W"),
-        "compute capability": _unit(row.compute_capability),
+        _("idle"): _unit(row.idle_watts, "W"),
+        _("compute capability"): _unit(row.compute_capability),
         "PCIe": _unit(row.pcie),
-        "link": _unit(row.link),
-        "link rate": _rate(row.link_bytes_per_s),
-        "drivers' names": _list(row.match),
-        "also written": _list(row.aliases),
+        _("link"): _unit(row.link),
+        _("link rate"): _rate(row.link_bytes_per_s),
+        _("drivers' names"): _list(row.match),
+        _("also written"): _list(row.aliases),
     }
     if row.vendor != "nvidia":
-        del cells["compute capability"]
+        del cells[_("compute capability")]
     return _facts(row.name, cells, row)
 
 
@@ -125,12 +129,14 @@ def cpu_row(row: CpuSpec) -> Table:
     """Everything that the catalog has of a processor."""
     cells = {
         "id": row.id,
-        "cores": str(row.physical_cores),
-        "memory": f"{row.memory_bus_bits} bit at {row.memory_mt_per_s} MT/s",
-        "bandwidth": _rate(row.bandwidth_bytes_per_s),
+        _("cores"): str(row.physical_cores),
+        _("memory"): _("{bits} bit at {rate} MT/s").format(
+            bits=row.memory_bus_bits, rate=row.memory_mt_per_s
+        ),
+        _("bandwidth"): _rate(row.bandwidth_bytes_per_s),
         "SIMD": _list(row.features),
-        "systems' names": _list(row.match),
-        "also written": _list(row.aliases),
+        _("systems' names"): _list(row.match),
+        _("also written"): _list(row.aliases),
     }
     return _facts(row.name, cells, row)
 
@@ -145,7 +151,8 @@ def _facts(title: str, cells: dict[str, str], row: GpuSpec | CpuSpec) -> Table:
     from rich.markup import escape
 
     table = _table(title, "")
-    for name, cell in {**cells, "source": f"{row.source} (checked {row.checked})"}.items():
+    source = _("{source} (checked {date})").format(source=row.source, date=row.checked)
+    for name, cell in {**cells, _("source"): source}.items():
         table.add_row(name, escape(cell))
     return table
 
@@ -167,16 +174,16 @@ def _gpu_cells(gpu: Gpu) -> tuple[str, ...]:
 
 
 def _rate(bytes_per_s: int | None) -> str:
-    return "unknown" if bytes_per_s is None else format_bandwidth(bytes_per_s)
+    return _("unknown") if bytes_per_s is None else format_bandwidth(bytes_per_s)
 
 
 def _tera(per_s: int | None, unit: str) -> str:
-    return "unknown" if per_s is None else f"{per_s / 10**12:.1f} T{unit}"
+    return _("unknown") if per_s is None else f"{per_s / 10**12:.1f} T{unit}"
 
 
 def _unit(value: float | str | None, unit: str = "") -> str:
-    return "unknown" if value is None else f"{value} {unit}".strip()
+    return _("unknown") if value is None else f"{value} {unit}".strip()
 
 
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none known"
+    return ", ".join(names) or _("none known")

@@ -11,9 +11,11 @@ import click
 from advisor.api import workload_of
 from advisor.assessment import ArtifactChoice, Candidate
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
 from advisor.errors import ConfigError, DownloadError, GgufError, SmokeTestError
 from advisor.estimation import estimate_on
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.machines import detect
 from advisor.measurements import ALL_LAYERS, Expected, Library, Needs, SmokeResult, Trial
 from advisor.model import ModelKind
@@ -44,7 +46,7 @@ class Job(NamedTuple):
     planned: Machine | None = None
 
 
-@click.command("smoke-test")
+@click.command("smoke-test", cls=LocalizedCommand)
 @click.argument("target", metavar="PLAN|MODEL.gguf", type=click.Path(path_type=Path))
 @click.option(
     "--model-file",
@@ -107,7 +109,9 @@ def job_of_file(file: Path, here: Machine, library: Library, changes: Changes) -
     Raises `SmokeTestError` when it is not there.
     """
     if not file.is_file():
-        raise SmokeTestError(f"no file {file}: give the path of an existing .gguf, or of a plan")
+        raise SmokeTestError(
+            _("no file {file}: give the path of an existing .gguf, or of a plan").format(file=file)
+        )
     whole = ALL_LAYERS if library.gpus else 0
     on_gpu = whole if changes.n_gpu_layers is None else changes.n_gpu_layers
     blind = Trial(settings=Settings(n_ctx=changes.n_ctx or DEFAULT_N_CTX), n_gpu_layers=on_gpu)
@@ -144,7 +148,7 @@ def job_of_plan(
         if changes != Changes(None, None):
             settings = trial.settings.model_copy(update={"n_ctx": changes.n_ctx or choice.n_ctx})
             trial = trial.model_copy(update={"settings": settings, "depth": settings.n_ctx // 2})
-            _, expected = estimated(file, settings, here, changes) or (trial, Expected())
+            _trial, expected = estimated(file, settings, here, changes) or (trial, Expected())
     asked = Needs(min_tokens_per_s=needs.min_tokens_per_s, max_ttft_s=needs.max_ttft_s)
     return Job(file, trial, expected, asked, plan.machine)
 
@@ -156,7 +160,7 @@ def estimated(
     try:
         subject = resolve_model(str(file), load_catalog)
     except (GgufError, ConfigError) as error:
-        click.echo(f"no estimate: {error}", err=True)
+        click.echo(_("no estimate: {error}").format(error=error), err=True)
         return None
     if settings is None:
         n_ctx = changes.n_ctx or min(DEFAULT_N_CTX, subject.architecture.n_ctx_train)
@@ -181,21 +185,25 @@ def _weights(choice: Candidate, model_file: Path | None) -> ArtifactChoice:
     files = tuple(name for name in artifact.files if name.endswith(".gguf") and "mmproj" not in name)
     if not files and model_file is None:
         raise SmokeTestError(
-            f"the plan has no GGUF file ({choice.backend}): the smoke test runs llama.cpp, so plan with"
-            " --backend llama.cpp, or give a .gguf with --model-file"
+            _(
+                "the plan has no GGUF file ({backend}): the smoke test runs llama.cpp, so plan with"
+                " --backend llama.cpp, or give a .gguf with --model-file"
+            ).format(backend=choice.backend)
         )
     return artifact.model_copy(update={"files": files or artifact.files})
 
 
 def _agree(planned: Machine, here: Machine, *, yes: bool) -> None:
     """Say that the machine is another one, and go on only when that is wanted."""
-    message = f"the plan is for {planned.title}, this machine is {here.title}"
+    message = _("the plan is for {planned}, this machine is {here}").format(
+        planned=planned.title, here=here.title
+    )
     if yes:
-        click.echo(f"warning: {message}", err=True)
+        click.echo(_("warning: {text}").format(text=message), err=True)
     elif not sys.stdin.isatty():
-        raise SmokeTestError(f"{message}: pass --yes to run it here all the same")
+        raise SmokeTestError(_("{text}: pass --yes to run it here all the same").format(text=message))
     else:
-        click.confirm(f"{message}. Run it here?", abort=True, err=True)
+        click.confirm(_("{text}. Run it here?").format(text=message), abort=True, err=True)
 
 
 def _fetch(artifact: ArtifactChoice, *, yes: bool, offline: bool) -> Path:
@@ -207,17 +215,20 @@ def _fetch(artifact: ArtifactChoice, *, yes: bool, offline: bool) -> Path:
 
     if offline and None in hub.cached(artifact):
         raise DownloadError(
-            f"{artifact.repo} is not in the cache, and the plan was made with --offline: give --model-file"
+            _("{repo} is not in the cache, and the plan was made with --offline: give --model-file").format(
+                repo=artifact.repo
+            )
         )
     if None in hub.cached(artifact) and not yes and sys.stdin.isatty():
         size = f" ({format_bytes(artifact.bytes)})" if artifact.bytes else ""
-        question = f"Download {artifact.files[0]}{size} from {artifact.repo}?"
+        question = _("Download {file} from {repo}?")
+        question = question.format(file=artifact.files[0] + size, repo=artifact.repo)
         click.confirm(question, default=True, abort=True, err=True)
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from advisor.cli.terminal import console
 
-    columns = (TextColumn("Downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn(_("Downloading")), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console(to_stderr=True), transient=True) as shown:
         task = shown.add_task("", total=None, visible=False)
 

@@ -15,6 +15,7 @@ from advisor.cli.options import gpu_layers, recommended_backend
 from advisor.errors import AdvisorError
 from advisor.estimation import Estimate, with_draft
 from advisor.hardware import Accelerator, Machine
+from advisor.i18n import _
 from advisor.limits import Question, limits_of, remedies
 from advisor.model import ModelKind
 from advisor.quantization import MIXES
@@ -24,6 +25,7 @@ from advisor.serving.formats import NAMES as FORMATS
 from advisor.settings import Settings
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements
 from advisor.user_catalog import load_catalog
+from advisor.value import problem
 
 _VENDORS: Final = {"cuda": {"nvidia"}, "rocm": {"amd"}, "metal": {"apple"}, "sycl": {"intel"}}
 """Accelerators that drive one vendor's GPUs only."""
@@ -37,7 +39,9 @@ def machine_from(hardware: str | None, accelerator: Accelerator | None) -> Machi
     strangers = [g.name for g in machine.gpus if g.vendor not in _VENDORS.get(accelerator or "", {g.vendor})]
     if strangers:
         raise AdvisorError(
-            f"{accelerator} does not drive the {strangers[0]}: leave --accelerator out, or use vulkan"
+            _("{accelerator} does not drive the {gpu}: leave --accelerator out, or use vulkan").format(
+                accelerator=accelerator, gpu=strangers[0]
+            )
         )
     gpus = tuple(gpu.model_copy(update={"accelerator": accelerator}) for gpu in machine.gpus)
     return machine.model_copy(update={"gpus": gpus})
@@ -76,7 +80,8 @@ def estimate_from(model: str, machine: Machine, flags: Mapping[str, Any]) -> Est
     machine = beside(machine, attachments)
     n_gpu_layers = gpu_layers(flags["n_gpu_layers"])
     if n_gpu_layers is not None and backend in ENGINES:
-        raise click.BadParameter(f"{backend} places every layer itself", param_hint="--n-gpu-layers")
+        text = _("{backend} places every layer itself").format(backend=backend)
+        raise click.BadParameter(text, param_hint="--n-gpu-layers")
     result = estimate_of(
         subject, workload, machine, n_gpu_layers=n_gpu_layers, method=_method(flags, company)
     )
@@ -105,10 +110,12 @@ def _company(flags: Mapping[str, Any], backend: Backend) -> Company:
     )
     if backend in ENGINES and not company.is_empty:
         raise AdvisorError(
-            f"adapters, projectors, drafts and other models are not estimated for {backend} yet"
+            _("adapters, projectors, drafts and other models are not estimated for {backend} yet").format(
+                backend=backend
+            )
         )
     if company.image_tokens and not company.projector:
-        raise click.BadParameter("give the projector too (--mmproj)", param_hint="--image-tokens")
+        raise click.BadParameter(_("give the projector too (--mmproj)"), param_hint="--image-tokens")
     return company
 
 
@@ -118,7 +125,7 @@ def _method(flags: Mapping[str, Any], company: Company) -> Any:
         return flags["method"]
     if flags["method"] == "probe":
         raise AdvisorError(
-            "llama.cpp's own plan knows a model alone: use --method rules with what is beside it"
+            _("llama.cpp's own plan knows a model alone: use --method rules with what is beside it")
         )
     return "rules"
 
@@ -142,7 +149,8 @@ def _with_limits(result: Estimate, question: Question, *, asked: bool) -> Estima
     """The estimate, with the limits where they were asked for, and what would make the model fit."""
     if result.backend not in ("llama.cpp", "ollama"):
         if asked:
-            raise click.BadParameter(f"are known for llama.cpp, not {result.backend}", param_hint="--limits")
+            text = _("are known for llama.cpp, not {backend}").format(backend=result.backend)
+            raise click.BadParameter(text, param_hint="--limits")
         return result
     limits = limits_of(question) if asked else None
     changes = remedies(question) if result.fits is False else ()
@@ -161,7 +169,8 @@ def known_quantization(name: str | None) -> str | None:
 
 def _kv_type(name: str, backend: Backend) -> Any:
     if name == "fp8" and backend in ("llama.cpp", "ollama"):
-        raise click.BadParameter(f"{backend} has no fp8 cache; q8_0 is its own", param_hint="--kv-type")
+        text = _("{backend} has no fp8 cache; q8_0 is its own").format(backend=backend)
+        raise click.BadParameter(text, param_hint="--kv-type")
     return name
 
 
@@ -183,7 +192,7 @@ def requirements_from(flags: Mapping[str, Any], answers: Path | None) -> Require
         first = error.errors(include_url=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "answers"
         place = f"{answers}: " if answers and field not in given else ""
-        raise AdvisorError(f"{place}{_FLAG_OF.get(field, field)}: {first['msg']}") from error
+        raise AdvisorError(f"{place}{_FLAG_OF.get(field, field)}: {problem(first)}") from error
 
 
 _ANSWER_KEYS: Final = {
@@ -205,6 +214,9 @@ _ANSWER_KEYS: Final = {
     "budget": "budget_usd",
     "depth": "depth",
     "prompt_tokens": "prompt_tokens",
+    "knowledge": "knowledge",
+    "documents": "documents",
+    "chunks": "chunks",
 }
 """Keys of an answers file: the flags' names, with - or _."""
 _FLAG_OF: Final = {field: f"--{key.replace('_', '-')}" for key, field in _ANSWER_KEYS.items()}
@@ -215,11 +227,15 @@ def _read_answers(path: Path) -> dict[str, Any]:
 
     data = read_yaml(path)
     if not isinstance(data, dict):
-        raise AdvisorError(f"{path}: give one answer a line, like  use_case: coding")
+        raise AdvisorError(_("{path}: give one answer a line, like  use_case: coding").format(path=path))
     answers: dict[str, Any] = {}
     for key, value in data.items():
         field = _ANSWER_KEYS.get(str(key).replace("-", "_"))
         if field is None:
-            raise AdvisorError(f"{path}: unknown answer {key!r}; known: {', '.join(_ANSWER_KEYS)}")
+            raise AdvisorError(
+                _("{path}: unknown answer {key!r}; known: {names}").format(
+                    path=path, key=key, names=", ".join(_ANSWER_KEYS)
+                )
+            )
         answers[field] = [value] if field == "languages" and isinstance(value, str) else value
     return answers

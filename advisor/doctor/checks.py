@@ -6,13 +6,15 @@ A check asks the machine's source, so that it says the same of a recording.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from advisor.errors import AdvisorError
 from advisor.hardware import Machine
+from advisor.i18n import N_, _
 from advisor.measurements import Library
+from advisor.probes.deadline import Started
 from advisor.probes.pci import display_vendors
 from advisor.probes.source import Source
 from advisor.smoke_verdict import install_advice
@@ -23,12 +25,16 @@ ENOUGH_DISK_BYTES: Final = 10 * GIB
 """An 8B model at four to five bits is 5 GiB; the usual machine wants a second one to compare."""
 DOCKER_LIMIT_S: Final = 4.0
 """Docker's daemon answers in a tenth of a second; one that is just starting takes some."""
+BUS_LIMIT_S: Final = 1.0
+"""Of what the kernel shows of the bus: it answers in milliseconds or not at all."""
+FOLDER_LIMIT_S: Final = 3.0
+"""A network disk that sleeps takes some time to answer; one that hangs never does."""
 DOCKER_ENDPOINT: Final = ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
 DOCKER_RUNTIMES: Final = ("docker", "info", "--format", "{{range $name, $_ := .Runtimes}}{{$name}} {{end}}")
 NVIDIA_TOOLKIT: Final = ("nvidia-ctk", "--version")
 LOCAL_ENDPOINTS: Final = ("unix://", "npipe://", "tcp://127.", "tcp://localhost", "tcp://[::1]")
 """Docker may be set up to talk to another machine, which a doctor of this one does not."""
-NOT_RECORDED: Final = "not looked at when this was recorded"
+NOT_RECORDED: Final = N_("not looked at when this was recorded")
 
 Status = Literal["ok", "failed", "absent"]
 SIGNS: Final[Mapping[Status, str]] = {"ok": "✓", "failed": "✗", "absent": "–"}
@@ -39,6 +45,7 @@ class Check(Value):
     """One thing that was looked at."""
 
     name: str
+    """In English, by which programs know it; people are told it in their language."""
     status: Status
     """absent: not there, and not needed by everybody."""
     detail: str
@@ -49,11 +56,12 @@ class Check(Value):
 def checks(source: Source, machine: Machine, on_progress: Progress) -> Iterator[Check]:
     """Everything about the machine; what is slow is announced."""
     yield catalogs()
-    yield from planning_checks(machine, has_nvidia="nvidia" in display_vendors(source))
+    on_bus = Started(partial(display_vendors, source), BUS_LIMIT_S).result_or(frozenset())
+    yield from planning_checks(machine, has_nvidia="nvidia" in on_bus)
     yield model_folder(source, machine)
-    on_progress("asking llama-cpp-python for its devices")
+    on_progress(_("asking llama-cpp-python for its devices"))
     yield llama_cpp(source, machine)
-    on_progress("asking Docker")
+    on_progress(_("asking Docker"))
     yield docker(source, machine)
 
 
@@ -73,68 +81,77 @@ def catalogs() -> Check:
     try:
         models, hardware = load_catalog(), load_hardware()
     except AdvisorError as error:
-        return Check(name="catalogs", status="failed", detail=str(error), remedy="install advisor again")
-    detail = (
-        f"{len(models.models)} models ({models.date}), {len(hardware.gpus)} GPUs, {len(hardware.cpus)} CPUs"
+        remedy = _("install advisor again")
+        return Check(name=N_("catalogs"), status="failed", detail=str(error), remedy=remedy)
+    detail = _("{n_models} models ({date}), {n_gpus} GPUs, {n_cpus} CPUs").format(
+        n_models=len(models.models),
+        date=models.date,
+        n_gpus=len(hardware.gpus),
+        n_cpus=len(hardware.cpus),
     )
-    return Check(name="catalogs", status="ok", detail=detail)
+    return Check(name=N_("catalogs"), status="ok", detail=detail)
 
 
 def gpus(machine: Machine, *, has_nvidia: bool) -> Check:
     """Whether every GPU was read and is known."""
-    check = partial(Check, name="GPUs")
+    check = partial(Check, name=N_("GPUs"))
     if has_nvidia and not any(gpu.vendor == "nvidia" for gpu in machine.gpus):
-        remedy = "see the notes, and nvidia-smi"
-        return check(status="failed", detail="an NVIDIA card is there and was not read", remedy=remedy)
+        remedy = _("see the notes, and nvidia-smi")
+        return check(status="failed", detail=_("an NVIDIA card is there and was not read"), remedy=remedy)
     if not machine.gpus:
-        return check(status="absent", detail="none to plan on: models run on the processor")
-    unknown = [gpu.name for gpu in machine.gpus if gpu.catalog_id is None]
+        return check(status="absent", detail=_("none to plan on: models run on the processor"))
+    unknown = ", ".join(gpu.name for gpu in machine.gpus if gpu.catalog_id is None)
     if unknown:
-        remedy = "report it with the file that advisor doctor --out FILE.md writes"
-        return check(status="failed", detail=f"not in the catalog: {', '.join(unknown)}", remedy=remedy)
+        remedy = _("report it with the file that advisor doctor --out FILE.md writes")
+        detail = _("not in the catalog: {gpus}").format(gpus=unknown)
+        return check(status="failed", detail=detail, remedy=remedy)
     return check(status="ok", detail=", ".join(f"{gpu.name} ({gpu.catalog_id})" for gpu in machine.gpus))
 
 
 def bandwidth(machine: Machine) -> Check:
     """Whether the speed of the memory is known, which decides that of decoding on the processor."""
+    check = partial(Check, name=N_("memory speed"))
     rate = machine.host.memory.bandwidth_bytes_per_s
     if rate is None:
-        return Check(
-            name="memory speed",
+        return check(
             status="failed",
-            detail="not known, so no speed on the processor is estimated",
-            remedy="free some memory and run advisor detect --measure",
+            detail=_("not known, so no speed on the processor is estimated"),
+            remedy=_("free some memory and run advisor detect --measure"),
         )
-    return Check(name="memory speed", status="ok", detail=format_bandwidth(rate))
+    return check(status="ok", detail=format_bandwidth(rate))
 
 
 def disk(machine: Machine) -> Check:
     """Whether a model of the usual size can be downloaded."""
     free, folder = machine.host.disk.free_bytes, machine.host.disk.cache_dir
-    check = partial(Check, name="disk")
-    remedy = "free some space, or name a folder on another disk with HF_HOME"
+    check = partial(Check, name=N_("disk"))
+    remedy = _("free some space, or name a folder on another disk with HF_HOME")
     if free is None:
-        return check(status="failed", detail=f"the free space for {folder} could not be read", remedy=remedy)
-    detail = f"{format_bytes(free)} free for models"
+        unread = _("the free space for {folder} could not be read").format(folder=folder)
+        return check(status="failed", detail=unread, remedy=remedy)
     if free < ENOUGH_DISK_BYTES:
-        return check(status="failed", detail=f"only {detail}", remedy=remedy)
-    return check(status="ok", detail=detail)
+        little = _("only {size} free for models").format(size=format_bytes(free))
+        return check(status="failed", detail=little, remedy=remedy)
+    return check(status="ok", detail=_("{size} free for models").format(size=format_bytes(free)))
 
 
 def model_folder(source: Source, machine: Machine) -> Check:
     """Whether downloads can be written where the Hugging Face hub keeps them."""
     folder = machine.host.disk.cache_dir
-    remedy = "make it yours (chown), or name another one with HF_HOME"
-    check = partial(Check, name="model folder")
+    check = partial(Check, name=N_("model folder"))
     if folder is None:
-        return check(status="failed", detail="there is no home folder", remedy="name one with HF_HOME")
-    told = source.ask("model folder", partial(_writing, Path(folder)))
+        remedy = _("name one with HF_HOME")
+        return check(status="failed", detail=_("there is no home folder"), remedy=remedy)
+    remedy = _("make it yours (chown), or name another one with HF_HOME")
+    asked = Started(lambda: source.ask("model folder", partial(_writing, Path(folder))), FOLDER_LIMIT_S)
+    told = asked.result_or({"refusal": N_("it did not answer in time")})
     if not isinstance(told, Mapping):
-        return check(status="absent", detail=NOT_RECORDED)
+        return check(status="absent", detail=_(NOT_RECORDED))
     if told.get("refusal"):
-        detail = f"{folder} cannot be written to ({told['refusal']})"
-        return check(status="failed", detail=detail, remedy=remedy)
-    return check(status="ok", detail=f"{folder} can be written to")
+        detail = _("{folder} cannot be written to ({reason})")
+        reason = _(str(told["refusal"]))
+        return check(status="failed", detail=detail.format(folder=folder, reason=reason), remedy=remedy)
+    return check(status="ok", detail=_("{folder} can be written to").format(folder=folder))
 
 
 def llama_cpp(source: Source, machine: Machine) -> Check:
@@ -142,49 +159,57 @@ def llama_cpp(source: Source, machine: Machine) -> Check:
     check = partial(Check, name="llama.cpp")
     told = source.ask("llama-cpp-python", _library)
     if not isinstance(told, Mapping):
-        return check(status="absent", detail=NOT_RECORDED)
+        return check(status="absent", detail=_(NOT_RECORDED))
     if not told:
-        detail = "llama-cpp-python is not installed: smoke-test and llama.cpp's own proof need it"
+        detail = _("llama-cpp-python is not installed: smoke-test and llama.cpp's own proof need it")
         return check(status="absent", detail=detail, remedy="pip install 'llm-advisor[smoke]'")
     if "failure" in told:
-        return check(status="failed", detail=str(told["failure"]), remedy="install llama-cpp-python again")
+        remedy = _("install llama-cpp-python again")
+        return check(status="failed", detail=str(told["failure"]), remedy=remedy)
     library = Library.model_validate(told)
-    plain = f"llama-cpp-python {library.version}"
     if library.gpus:
         used = ", ".join(f"{device.name} {device.description}" for device in library.gpus)
-        return check(status="ok", detail=f"{plain} on {used}")
+        detail = _("llama-cpp-python {version} on {devices}")
+        return check(status="ok", detail=detail.format(version=library.version, devices=used))
     vendor = machine.gpus[0].vendor if machine.gpus else None
     if vendor is None:
-        return check(status="ok", detail=f"{plain} on the processor")
+        detail = _("llama-cpp-python {version} on the processor")
+        return check(status="ok", detail=detail.format(version=library.version))
     if library.gpu_offload:
-        detail = f"{plain} was built for GPUs and finds none here"
-        return check(status="failed", detail=detail, remedy="check the driver, and that it was built for it")
-    detail = f"{plain} was built without GPU support: smoke-test would run on the processor"
-    return check(status="failed", detail=detail, remedy="; or ".join(install_advice(vendor)))
+        detail = _("llama-cpp-python {version} was built for GPUs and finds none here")
+        remedy = _("check the driver, and that it was built for it")
+    else:
+        detail = _(
+            "llama-cpp-python {version} was built without GPU support: smoke-test would run on the processor"
+        )
+        remedy = reduce(
+            lambda one, other: _("{one}; or {other}").format(one=one, other=other), install_advice(vendor)
+        )
+    return check(status="failed", detail=detail.format(version=library.version), remedy=remedy)
 
 
 def docker(source: Source, machine: Machine) -> Check:
     """Whether Docker answers, and hands GPUs to containers."""
     check = partial(Check, name="Docker")
     if not any(runtime.name == "docker" for runtime in machine.runtimes):
-        remedy = "install it to start models with deploy's compose files; --target script does without"
-        return check(status="absent", detail="not installed", remedy=remedy)
+        remedy = _("install it to start models with deploy's compose files; --target script does without")
+        return check(status="absent", detail=_("not installed"), remedy=remedy)
     endpoint = (source.run(*DOCKER_ENDPOINT) or "").strip()
     if endpoint and not endpoint.startswith(LOCAL_ENDPOINTS):
-        return check(status="absent", detail="its daemon is on another machine, which was not asked")
+        return check(status="absent", detail=_("its daemon is on another machine, which was not asked"))
     runtimes = (source.run(*DOCKER_RUNTIMES, limit_s=DOCKER_LIMIT_S) or "").split()
     if not runtimes:
-        remedy = "start it, or let this account use it (the group docker)"
-        return check(status="failed", detail="installed, but its daemon does not answer", remedy=remedy)
+        remedy = _("start it, or let this account use it (the group docker)")
+        return check(status="failed", detail=_("installed, but its daemon does not answer"), remedy=remedy)
     makers = {gpu.vendor for gpu in machine.gpus}
     if "nvidia" not in makers:
-        return check(status="ok", detail="its daemon answers")
+        return check(status="ok", detail=_("its daemon answers"))
     if "nvidia" in runtimes or source.run(*NVIDIA_TOOLKIT):
-        return check(status="ok", detail="its daemon answers, with NVIDIA's runtime")
+        return check(status="ok", detail=_("its daemon answers, with NVIDIA's runtime"))
     return check(
         status="failed",
-        detail="containers get no GPU: NVIDIA's container toolkit is missing",
-        remedy="install nvidia-container-toolkit, then restart Docker",
+        detail=_("containers get no GPU: NVIDIA's container toolkit is missing"),
+        remedy=_("install nvidia-container-toolkit, then restart Docker"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from advisor.errors import HardwareError
+from advisor.i18n import _
 from advisor.probes.recording import Transcript
 from advisor.value import SCHEMA_VERSION, Value
 
@@ -54,15 +55,16 @@ def parse(text: str) -> Dump:
     found: dict[str, Any] = {}
     for name, body in _fenced(text):
         if name in found:
-            raise HardwareError(f"it holds the block {name} twice: keep one recording")
+            raise HardwareError(_("it holds the block {name} twice: keep one recording").format(name=name))
         found[name] = _json(name, body)
     missing = [name for name in BLOCKS if name not in found]
     if missing:
-        raise HardwareError(f"it lacks the block {missing[0]}, or the marks around it")
+        raise HardwareError(_("it lacks the block {name}, or the marks around it").format(name=missing[0]))
     try:
         about = About.model_validate(found["about"])
         if about.schema_version != SCHEMA_VERSION:
-            raise HardwareError(f"it is of version {about.schema_version}: install a newer advisor")
+            newer = _("it is of version {version}: install a newer advisor")
+            raise HardwareError(newer.format(version=about.schema_version))
         return Dump(about=about, transcript=_transcript(about.platform, found))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -82,7 +84,7 @@ def _fenced(text: str) -> Iterator[tuple[str, str]]:
         elif opening := OPENING.fullmatch(line):
             name = opening[1]
     if name:
-        raise HardwareError(f"the block {name} has no end: the file is cut off")
+        raise HardwareError(_("the block {name} has no end: the file is cut off").format(name=name))
 
 
 def _parts(transcript: Transcript) -> dict[str, Any]:
@@ -125,7 +127,8 @@ def _json(name: str, body: str) -> Any:
         return json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         reason = str(error).partition(":")[0]
-        raise HardwareError(f"the block {name} is damaged ({reason})") from error
+        damaged = _("the block {name} is damaged ({reason})").format(name=name, reason=reason)
+        raise HardwareError(damaged) from error
 
 
 def _refuse(constant: str) -> None:

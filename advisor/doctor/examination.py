@@ -13,8 +13,10 @@ from advisor.doctor.checks import Check, Progress, checks, planning_checks
 from advisor.doctor.dump import parse
 from advisor.errors import AdvisorError, HardwareError
 from advisor.hardware import GpuSpec, Machine
-from advisor.probes import detect, with_runtime_versions
+from advisor.i18n import _
+from advisor.probes import detect
 from advisor.probes.recording import Recorded
+from advisor.probes.runtimes import read_runtimes
 from advisor.probes.source import Source
 from advisor.value import SCHEMA_VERSION, Value
 
@@ -41,7 +43,7 @@ class Report(Value):
 
 def examine(source: Source, specs: tuple[GpuSpec, ...], on_progress: Progress) -> Report:
     """Read a machine and check it. Raises `ProbeError` where not even its memory can be read."""
-    on_progress("reading the machine")
+    on_progress(_("reading the machine"))
     machine = read_machine(source, specs)
     return _report(machine, tuple(checks(source, machine, on_progress)))
 
@@ -55,7 +57,7 @@ def examine_dump(file: Path, specs: tuple[GpuSpec, ...]) -> Report:
     """The report that a dump's machine gets; raises `HardwareError` for a file that is damaged or no dump."""
     with _naming(file):
         dump = parse(_read_file(file))
-        report = examine(Recorded(dump.transcript), specs, lambda _: None)
+        report = examine(Recorded(dump.transcript), specs, lambda _message: None)
     return report.model_copy(update={"advisor": dump.about.advisor, "date": dump.about.date})
 
 
@@ -70,7 +72,7 @@ def read_machine(source: Source, specs: tuple[GpuSpec, ...]) -> Machine:
 
     Raises `ProbeError` where not even the size of the memory can be read.
     """
-    return with_runtime_versions(detect(gpus=specs, source=source), source)
+    return detect(gpus=specs, source=source, runtimes=read_runtimes)
 
 
 def differences(machine: Machine, other: Machine) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ def _read_file(file: Path) -> str:
     with file.open("rb") as opened:
         data = opened.read(MAX_DUMP_BYTES + 1)
     if len(data) > MAX_DUMP_BYTES:
-        raise HardwareError("it is too large for one")
+        raise HardwareError(_("it is too large for one"))
     return data.decode("utf-8")
 
 
@@ -105,7 +107,9 @@ def _naming(file: Path) -> Iterator[None]:
         yield
     except Exception as error:
         raise HardwareError(
-            f"{file} is not a dump ({_reason(error)}): write one with `advisor doctor --out FILE.md`"
+            _("{file} is not a dump ({reason}): write one with `advisor doctor --out FILE.md`").format(
+                file=file, reason=_reason(error)
+            )
         ) from error
 
 
@@ -114,8 +118,8 @@ def _reason(error: Exception) -> str:
         case AdvisorError():
             return str(error)
         case UnicodeDecodeError():
-            return "it is not text"
+            return _("it is not text")
         case OSError():
-            return error.strerror or type(error).__name__
+            return _(error.strerror or type(error).__name__)
     # The probes met an answer that no machine gives: the fault is the recording's, or its editor's.
-    return f"what it recorded makes no sense: {type(error).__name__}"
+    return _("what it recorded makes no sense: {kind}").format(kind=type(error).__name__)

@@ -12,6 +12,7 @@ from advisor.doctor.examination import Report, differences, examine
 from advisor.doctor.scrub import Scrubber, scrubbed
 from advisor.doctor.shortening import shortened
 from advisor.hardware import GpuSpec, Machine
+from advisor.i18n import _
 from advisor.probes.recording import Recorded, Transcript
 from advisor.quoting import cell
 from advisor.resources import TEMPLATES_DIR
@@ -36,7 +37,7 @@ def page_of(report: Report, transcript: Transcript, scrubber: Scrubber, specs: t
     get into it; it is examined once more, so that its reader sees what the recording tells.
     """
     shown = scrubbed(shortened(transcript), scrubber)
-    again = examine(Recorded(shown), specs, lambda _: None)
+    again = examine(Recorded(shown), specs, lambda _message: None)
     about = About(
         schema_version=SCHEMA_VERSION, advisor=report.advisor, date=report.date, platform=shown.platform
     )
@@ -45,7 +46,8 @@ def page_of(report: Report, transcript: Transcript, scrubber: Scrubber, specs: t
     )
     notes = list(again.machine.notes)
     if differing:
-        notes.append(f"The machine itself told otherwise than this recording: {', '.join(differing)}.")
+        otherwise = _("The machine itself told otherwise than this recording: {fields}.")
+        notes.append(otherwise.format(fields=", ".join(differing)))
     return Page(_rendered(again, Dump(about=about, transcript=shown), notes), differing)
 
 
@@ -54,10 +56,10 @@ def unanswered(transcript: Transcript) -> Iterator[tuple[str, str]]:
     seen = {path for paths in transcript.globs.values() for path in paths}
     for path, text in transcript.files.items():
         if text is None and path in seen:
-            yield f"/{path}", "could not be read"
+            yield f"/{path}", _("could not be read")
     for tool in transcript.tools:
         if tool.output is None:
-            reason = "did not end in time" if tool.out_of_time else "not installed, or printed nothing"
+            reason = _("did not end in time") if tool.out_of_time else _("not installed, or printed nothing")
             yield " ".join(tool.argv), reason
     for name, told in transcript.asked.items():
         if told.failure is not None:
@@ -75,7 +77,8 @@ def _rendered(report: Report, dump: Dump, notes: list[str]) -> str:
         lstrip_blocks=True,
         autoescape=False,  # Markdown, not HTML: `cell` escapes what would break a table
     )
-    environment.filters["cell"] = cell
+    environment.globals["_"] = _
+    environment.filters |= {"cell": cell, "said": _}
     return environment.get_template("dump.md.j2").render(
         about=dump.about,
         rows=tuple(_rows(report.machine)),
@@ -92,7 +95,7 @@ def _rendered(report: Report, dump: Dump, notes: list[str]) -> str:
 def _rows(machine: Machine) -> Iterator[tuple[str, str]]:
     yield from host_rows(machine.host)
     if not machine.gpus:
-        yield "GPU", "none found"
+        yield "GPU", _("none found")
     if machine.interconnect:
-        yield "link", machine.interconnect
-    yield "runtimes", runtimes_line(machine)
+        yield _("link"), machine.interconnect
+    yield _("runtimes"), runtimes_line(machine)

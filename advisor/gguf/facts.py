@@ -8,6 +8,7 @@ from typing import Final
 
 from advisor.errors import GgufError
 from advisor.gguf.header import GgufHeader
+from advisor.i18n import _
 
 _FILE_TYPES: Final = {
     0: "F32",
@@ -68,7 +69,7 @@ def quantization_name(header: GgufHeader) -> str:
     for tensor in header.tensors:
         weights[tensor.type_name] += prod(tensor.shape)
     if not weights:
-        raise GgufError("the file holds no tensors, so it has no quantization")
+        raise GgufError(_("the file holds no tensors, so it has no quantization"))
     return weights.most_common(1)[0][0]
 
 

@@ -10,6 +10,8 @@ from typing import Final
 from advisor.errors import GgufError
 from advisor.folders import Folder, LocalFolder, naming
 from advisor.gguf.header import GgufHeader, GgufTensor, parse_header, shown
+from advisor.i18n import _
+from advisor.units import shortened
 
 _PART_NAME: Final = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf", re.DOTALL)
 """What gguf-split writes, and the only naming that llama.cpp looks for."""
@@ -23,7 +25,7 @@ def read_header(path: Path) -> GgufHeader:
     Raises as `read_header_in`.
     """
     if path.exists() and not path.is_file():
-        raise GgufError(f"{path}: not a file; give the path of a .gguf")
+        raise GgufError(_("{path}: not a file; give the path of a .gguf").format(path=path))
     return read_header_in(LocalFolder(path.parent), path.name)
 
 
@@ -45,7 +47,7 @@ def read_header_in(folder: Folder, name: str) -> GgufHeader:
 def _read_one(folder: Folder, name: str) -> GgufHeader:
     with naming(folder.label(name), GgufError):
         if not folder.has(name):
-            raise GgufError("no such file")
+            raise GgufError(_("no such file"))
         with folder.open(name) as opened:
             return parse_header(opened.read, opened.size)
 
@@ -64,16 +66,22 @@ def _part_names(folder: Folder, name: str, count: int) -> tuple[str, ...]:
     match = _PART_NAME.fullmatch(name)
     if not match or int(match[3]) != count:
         raise GgufError(
-            f"{folder.label(name)}: one of {count:,} parts, but not named so; rename the parts to "
-            f"{_part_name('NAME', 1, count)} and so on"
+            _(
+                "{name}: one of {count:,} parts, but not named so; rename the parts to {pattern} and so on"
+            ).format(name=folder.label(name), count=count, pattern=_part_name("NAME", 1, count))
         )
     names = tuple(_part_name(match[1], i + 1, count) for i in range(count))
     missing = [Path(part).name for part in names if not folder.has(part)]
     if missing:
-        more = f" and {len(missing) - MAX_NAMED:,} more" if len(missing) > MAX_NAMED else ""
         raise GgufError(
-            f"{folder.label(name)}: {len(missing):,} of its {count:,} parts missing beside it "
-            f"({', '.join(missing[:MAX_NAMED])}{more}); download them too"
+            _(
+                "{name}: {n_missing:,} of its {count:,} parts missing beside it ({names}); download them too"
+            ).format(
+                name=folder.label(name),
+                n_missing=len(missing),
+                count=count,
+                names=shortened(missing, MAX_NAMED),
+            )
         )
     return names
 
@@ -82,14 +90,26 @@ def _join(labels: Sequence[str], parts: Sequence[GgufHeader]) -> GgufHeader:
     tensors: dict[str, GgufTensor] = {}
     for i, (label, part) in enumerate(zip(labels, parts, strict=True)):
         if part.metadata.get("split.no") != i or part.metadata.get("split.count") != len(parts):
-            raise GgufError(f"{label}: not part {i + 1} of {len(parts)} as its name says; download it again")
+            raise GgufError(
+                _("{label}: not part {number} of {count} as its name says; download it again").format(
+                    label=label, number=i + 1, count=len(parts)
+                )
+            )
         for tensor in part.tensors:
             if tensor.name in tensors:
-                raise GgufError(f"{label}: the tensor {shown(tensor.name)} is in an earlier part already")
+                raise GgufError(
+                    _("{label}: the tensor {tensor} is in an earlier part already").format(
+                        label=label, tensor=shown(tensor.name)
+                    )
+                )
             tensors[tensor.name] = tensor
     first = parts[0]
     expected = first.metadata.get("split.tensors.count", len(tensors))
     if expected != len(tensors):
-        raise GgufError(f"{labels[0]}: its parts hold {len(tensors):,} tensors instead of {expected}")
+        raise GgufError(
+            _("{label}: its parts hold {n_tensors:,} tensors instead of {expected}").format(
+                label=labels[0], n_tensors=len(tensors), expected=expected
+            )
+        )
     size = sum(part.file_size for part in parts)
     return first.model_copy(update={"tensors": tuple(tensors.values()), "file_size": size})

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from advisor.errors import GgufError
 from advisor.folders import Read
+from advisor.i18n import N_, _
 from advisor.tensor_types import ALIGNMENT, GGML_TYPE_NUMBERS, GGML_TYPES, tensor_bytes
 from advisor.units import MIB, format_bytes, pad
 from advisor.value import Value
@@ -129,8 +130,9 @@ def parse_header(read: Read, file_size: int) -> GgufHeader:
     end = data_offset + _data_bytes(tensors, alignment)
     if tensors and end > file_size:
         raise GgufError(
-            f"truncated: {end - file_size:,} of {end:,} bytes ({format_bytes(end - file_size)}) are missing "
-            "at its end; download it again"
+            _(
+                "truncated: {missing:,} of {total:,} bytes ({size}) are missing at its end; download it again"
+            ).format(missing=end - file_size, total=end, size=format_bytes(end - file_size))
         )
     return GgufHeader(
         metadata=metadata,
@@ -194,17 +196,21 @@ class _Cursor:
     def _need(self, n: int) -> None:
         if n > self._size - self.at:
             raise GgufError(
-                f"ends inside its header, after {self._size:,} bytes: download it again, it is incomplete"
+                _("ends inside its header, after {size:,} bytes: download it again, it is incomplete").format(
+                    size=self._size
+                )
             )
         if self.at + n > MAX_HEADER_BYTES:
             raise GgufError(
-                f"its header exceeds {format_bytes(MAX_HEADER_BYTES)}, which no real model's does"
+                _("its header exceeds {most}, which no real model's does").format(
+                    most=format_bytes(MAX_HEADER_BYTES)
+                )
             )
 
     def _load(self, n: int) -> None:
         self._start, self._block = self.at, self._read(self.at, max(n, BLOCK_BYTES))
         if len(self._block) < n:
-            raise GgufError("ended while it was being read; is it still being written?")
+            raise GgufError(_("ended while it was being read; is it still being written?"))
 
 
 def _preamble(cursor: _Cursor) -> tuple[int, int]:
@@ -212,19 +218,27 @@ def _preamble(cursor: _Cursor) -> tuple[int, int]:
     magic = cursor.take(len(MAGIC))
     if magic != MAGIC:
         raise GgufError(
-            f"not a GGUF file: it starts with {magic!r} (a failed download often leaves a web page or a "
-            "Git LFS pointer)"
+            _(
+                "not a GGUF file: it starts with {magic!r} (a failed download often leaves a web "
+                "page or a Git LFS pointer)"
+            ).format(magic=magic)
         )
     version = cursor.u32()
     if version & 0xFFFF == 0:
-        raise GgufError("a big-endian file, which llama.cpp cannot load here; get the little-endian one")
+        raise GgufError(_("a big-endian file, which llama.cpp cannot load here; get the little-endian one"))
     if version not in VERSIONS:
-        raise GgufError(f"GGUF version {version} is not known (known: 2 and 3); convert the model again")
+        raise GgufError(
+            _("GGUF version {version} is not known (known: 2 and 3); convert the model again").format(
+                version=version
+            )
+        )
     n_tensors, n_keys = cursor.u64(), cursor.u64()
     if n_tensors > MAX_TENSORS or n_keys > MAX_KEYS:
         raise GgufError(
-            f"claims {n_tensors:,} tensors and {n_keys:,} keys; more than {MAX_TENSORS:,} and {MAX_KEYS:,} "
-            "are not a model's"
+            _(
+                "claims {n_tensors:,} tensors and {n_keys:,} keys; more than {most_tensors:,} and "
+                "{most_keys:,} are not a model's"
+            ).format(n_tensors=n_tensors, n_keys=n_keys, most_tensors=MAX_TENSORS, most_keys=MAX_KEYS)
         )
     return n_tensors, n_keys
 
@@ -233,19 +247,23 @@ def _text(cursor: _Cursor, limit: int, what: str) -> str:
     """A name, which must be text of `limit` bytes at the most."""
     length = cursor.u64()
     if not 0 < length <= limit:
-        raise GgufError(f"{what} of {length:,} bytes; between 1 and {limit:,} are allowed")
+        raise GgufError(
+            _("{what} of {length:,} bytes; between 1 and {limit:,} are allowed").format(
+                what=_(what), length=length, limit=limit
+            )
+        )
     try:
         return cursor.take(length).decode()
     except UnicodeDecodeError as error:
-        raise GgufError(f"{what} that is not text; the file is damaged") from error
+        raise GgufError(_("{what} that is not text; the file is damaged").format(what=_(what))) from error
 
 
 def _metadata(cursor: _Cursor, n_keys: int) -> dict[str, MetadataValue]:
     metadata: dict[str, MetadataValue] = {}
-    for _ in range(n_keys):
-        key = _text(cursor, MAX_KEY_BYTES, "a key")
+    for _number in range(n_keys):
+        key = _text(cursor, MAX_KEY_BYTES, N_("a key"))
         if key in metadata:
-            raise GgufError(f"the key {shown(key)} stands there twice; the file is damaged")
+            raise GgufError(_("the key {key} stands there twice; the file is damaged").format(key=shown(key)))
         metadata[key] = _value(cursor, key)
     return metadata
 
@@ -274,50 +292,73 @@ def _array(cursor: _Cursor, key: str) -> tuple[Number, ...] | ArrayLength:
 def _number_form(type_number: int, key: str) -> struct.Struct:
     form = _NUMBERS.get(type_number)
     if form is None:
-        what = "an array of arrays" if type_number == _ARRAY else f"a value of the unknown type {type_number}"
-        raise GgufError(f"the key {shown(key)} holds {what}; the file is damaged, or newer than this program")
+        text = (
+            _("the key {key} holds an array of arrays; the file is damaged, or newer than this program")
+            if type_number == _ARRAY
+            else _(
+                "the key {key} holds a value of the unknown type {type}; the file is damaged, or newer than "
+                "this program"
+            )
+        )
+        raise GgufError(text.format(key=shown(key), type=type_number))
     return form
 
 
 def _alignment(metadata: Mapping[str, MetadataValue]) -> int:
     value = metadata.get("general.alignment", ALIGNMENT)
     if type(value) is not int or value <= 0 or value & (value - 1):
-        raise GgufError("general.alignment must be a power of two; the file is damaged")
+        raise GgufError(_("general.alignment must be a power of two; the file is damaged"))
     return value
 
 
 def _tensors(cursor: _Cursor, n_tensors: int) -> tuple[GgufTensor, ...]:
     tensors: dict[str, GgufTensor] = {}
-    for _ in range(n_tensors):
+    for _number in range(n_tensors):
         tensor = _tensor(cursor)
         if tensor.name in tensors:
-            raise GgufError(f"the tensor {shown(tensor.name)} stands there twice; the file is damaged")
+            raise GgufError(
+                _("the tensor {name} stands there twice; the file is damaged").format(name=shown(tensor.name))
+            )
         tensors[tensor.name] = tensor
     return tuple(tensors.values())
 
 
 def _tensor(cursor: _Cursor) -> GgufTensor:
-    name = _text(cursor, MAX_NAME_BYTES, "a tensor's name")
+    name = _text(cursor, MAX_NAME_BYTES, N_("a tensor's name"))
     if name.startswith("blk.") and not _BLOCK_NAME.fullmatch(name):
-        raise GgufError(f"the tensor {shown(name)} has no layer number in its name; the file is damaged")
+        raise GgufError(
+            _("the tensor {name} has no layer number in its name; the file is damaged").format(
+                name=shown(name)
+            )
+        )
     n_dimensions = cursor.u32()
     if n_dimensions > MAX_DIMENSIONS:
         raise GgufError(
-            f"the tensor {shown(name)} has {n_dimensions:,} dimensions; {MAX_DIMENSIONS} is the most"
+            _("the tensor {name} has {n_dimensions:,} dimensions; {most} is the most").format(
+                name=shown(name), n_dimensions=n_dimensions, most=MAX_DIMENSIONS
+            )
         )
-    shape = tuple(cursor.u64() for _ in range(n_dimensions))
+    shape = tuple(cursor.u64() for _axis in range(n_dimensions))
     if prod(n or 1 for n in shape) > MAX_ELEMENTS:
-        raise GgufError(f"the tensor {shown(name)} has an absurd shape {shape}; the file is damaged")
+        raise GgufError(
+            _("the tensor {name} has an absurd shape {shape}; the file is damaged").format(
+                name=shown(name), shape=shape
+            )
+        )
     number, offset = cursor.u32(), cursor.u64()
     type_name = GGML_TYPE_NUMBERS.get(number)
     if type_name is None:
         raise GgufError(
-            f"the tensor {shown(name)} is of the unknown type {number}: a newer or a withdrawn quantization"
+            _(
+                "the tensor {name} is of the unknown type {number}: a newer or a withdrawn quantization"
+            ).format(name=shown(name), number=number)
         )
     block = GGML_TYPES[type_name].block
     if shape and shape[0] % block:
         raise GgufError(
-            f"the tensor {shown(name)} has rows of {shape[0]:,} values; {type_name} stores {block} at once"
+            _("the tensor {name} has rows of {width:,} values; {type_name} stores {block} at once").format(
+                name=shown(name), width=shape[0], type_name=type_name, block=block
+            )
         )
     return GgufTensor(name=name, shape=shape, type_name=type_name, offset=offset)
 
@@ -328,8 +369,9 @@ def _data_bytes(tensors: tuple[GgufTensor, ...], alignment: int) -> int:
     for tensor in tensors:
         if tensor.offset != at:
             raise GgufError(
-                f"the tensor {shown(tensor.name)} starts at {tensor.offset:,} instead of {at:,}; "
-                "the file is damaged"
+                _("the tensor {name} starts at {offset:,} instead of {at:,}; the file is damaged").format(
+                    name=shown(tensor.name), offset=tensor.offset, at=at
+                )
             )
         end = at + tensor.size_bytes
         at = pad(end, alignment)

@@ -8,6 +8,7 @@ from typing import Final
 
 from advisor.errors import GgufError
 from advisor.gguf.header import ArrayLength, MetadataValue, shown
+from advisor.i18n import _
 
 MAX_LAYERS: Final = 512
 """llama.cpp's LLAMA_MAX_LAYERS."""
@@ -21,7 +22,7 @@ class Keys:
     def __init__(self, metadata: Mapping[str, MetadataValue]) -> None:
         family = metadata.get("general.architecture")
         if not isinstance(family, str) or not family:
-            raise GgufError("the header does not give general.architecture, so nothing can be estimated")
+            raise GgufError(_("the header does not give general.architecture, so nothing can be estimated"))
         self.family, self._metadata = family, metadata
 
     @cached_property
@@ -29,7 +30,11 @@ class Keys:
         """Layers and multi-token-prediction blocks."""
         n = self.integer("block_count")
         if not 0 < n <= MAX_LAYERS:
-            raise GgufError(f"the header claims {n:,} layers; between 1 and {MAX_LAYERS} are possible")
+            raise GgufError(
+                _("the header claims {n:,} layers; between 1 and {most} are possible").format(
+                    n=n, most=MAX_LAYERS
+                )
+            )
         return n
 
     @cached_property
@@ -37,7 +42,11 @@ class Keys:
         """Layers that llama.cpp loads."""
         n = self.n_blocks - (self.optional("nextn_predict_layers") or 0)
         if n <= 0:
-            raise GgufError(f"none of the {self.n_blocks} layers is the model's own, by nextn_predict_layers")
+            raise GgufError(
+                _("none of the {n_blocks} layers is the model's own, by nextn_predict_layers").format(
+                    n_blocks=self.n_blocks
+                )
+            )
         return n
 
     def shown(self, name: str) -> str:
@@ -55,7 +64,9 @@ class Keys:
         value = self.optional(name)
         if value is None:
             raise GgufError(
-                f"the header does not give {self.shown(name)}; without it nothing can be estimated"
+                _("the header does not give {name}; without it nothing can be estimated").format(
+                    name=self.shown(name)
+                )
             )
         return value
 
@@ -72,20 +83,32 @@ class Keys:
         if not isinstance(value, tuple):
             return (self._whole(name, value),) * self.n_blocks
         if len(value) != self.n_blocks:
-            raise GgufError(f"{self.shown(name)} has {len(value)} entries for {self.n_blocks} layers")
+            raise GgufError(
+                _("{name} has {n} entries for {n_blocks} layers").format(
+                    name=self.shown(name), n=len(value), n_blocks=self.n_blocks
+                )
+            )
         return tuple(self._whole(name, int(x) if isinstance(x, bool) else x) for x in value)
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """A list of whole numbers that must be there, one a block or more."""
         value = self.get(name)
         if not isinstance(value, tuple) or len(value) < self.n_blocks:
-            raise GgufError(f"{self.shown(name)} must list a number for each of {self.n_blocks} layers")
+            raise GgufError(
+                _("{name} must list a number for each of {n_blocks} layers").format(
+                    name=self.shown(name), n_blocks=self.n_blocks
+                )
+            )
         return tuple(self._whole(name, x) for x in value)
 
     def _whole(self, name: str, value: MetadataValue) -> int:
         if type(value) is not int or not 0 <= value <= MAX_INTEGER:
-            what = "an array" if isinstance(value, tuple | ArrayLength) else shown(str(value))
-            raise GgufError(f"{self.shown(name)} is {what}, but must be a whole number below 2^32")
+            what = _("an array") if isinstance(value, tuple | ArrayLength) else shown(str(value))
+            raise GgufError(
+                _("{name} is {what}, but must be a whole number below 2^32").format(
+                    name=self.shown(name), what=what
+                )
+            )
         return value
 
 
@@ -103,7 +126,9 @@ class Shapes:
         shape = self._by_name.get(name, ())
         if len(shape) != n_dimensions:
             raise GgufError(
-                f"the file has no tensor {name} of {n_dimensions} dimensions; it is not a whole model"
+                _(
+                    "the file has no tensor {name} of {n_dimensions} dimensions; it is not a whole model"
+                ).format(name=name, n_dimensions=n_dimensions)
             )
         return shape
 

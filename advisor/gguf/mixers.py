@@ -13,6 +13,7 @@ from advisor.errors import GgufError
 from advisor.gguf.keys import Keys, Shapes
 from advisor.gguf.layers import DELTA_NET, layer_letters, window
 from advisor.hf_config import shorten_pattern
+from advisor.i18n import _
 
 F, S = LayerKind.FULL.value, LayerKind.SLIDING.value
 _RECURRING: Final = frozenset(kind.value for kind in LayerKind if kind.has_state)
@@ -27,13 +28,15 @@ def mixers(keys: Keys, shapes: Shapes, n_embd: int) -> dict[str, Any]:
     heads = (keys.per_block("attention.head_count") or ())[:n]
     if not heads or max(heads) == 0:
         raise GgufError(
-            f"the header does not give {keys.shown('attention.head_count')} above 0: no attention to estimate"
+            _("the header does not give {key} above 0: no attention to estimate").format(
+                key=keys.shown("attention.head_count")
+            )
         )
     kv_heads = (keys.per_block("attention.head_count_kv") or heads)[:n]
     letters = "".join(layer_letters(keys, kv_heads))
     if not _ATTENDING & set(letters):
         name = keys.shown("attention.head_count_kv")
-        raise GgufError(f"no layer has attention by {name}, for which there are no rules")
+        raise GgufError(_("no layer has attention by {name}, for which there are no rules").format(name=name))
     return {
         "n_heads": max(heads),
         "n_heads_by_layer": heads if len(set(heads)) > 1 else (),
@@ -86,8 +89,10 @@ def _head_dims(keys: Keys, letters: str, default: int) -> dict[str, Any]:
         v = full.v
     else:
         raise GgufError(
-            f"the model has heads whose V is {full.v} or {sliding.v} wide beside a K of another width, for "
-            "which there are no rules"
+            _(
+                "the model has heads whose V is {full} or {sliding} wide beside a K of another width, for "
+                "which there are no rules"
+            ).format(full=full.v, sliding=sliding.v)
         )
     has_full = set(letters) & _ATTENDING != {S}
     return {

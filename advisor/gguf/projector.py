@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from advisor.errors import GgufError
 from advisor.gguf.facts import tensor_sizes
 from advisor.gguf.header import GgufHeader
+from advisor.i18n import _
 from advisor.tower import Tower, TowerKind
 
 _KINDS: Final[dict[str, TowerKind]] = {
@@ -34,8 +35,8 @@ class Projector(NamedTuple):
 def projector_of_header(header: GgufHeader) -> Projector:
     """Raises `GgufError` for a file that is no projector."""
     if header.metadata.get("general.architecture") != "clip":
-        raise GgufError("not a projector: give the mmproj file that stands beside the model's .gguf")
-    size = sum(size for _, size in tensor_sizes(header))
+        raise GgufError(_("not a projector: give the mmproj file that stands beside the model's .gguf"))
+    size = sum(size for _name, size in tensor_sizes(header))
     return Projector(size, _tower(header))
 
 

@@ -26,19 +26,21 @@ from advisor.gguf.keys import Keys, Shapes
 from advisor.gguf.layers import DELTA_NET
 from advisor.gguf.mixers import mixers
 from advisor.hf_config import shorten_pattern
+from advisor.i18n import N_, _
 from advisor.tensors import FAMILIES
+from advisor.value import problem
 
 _BEYOND_RULES: Final = {
-    "ssm.conv_kernel": "recurrent layers",
-    "shortconv.l_cache": "recurrent layers",
-    "wkv.head_size": "recurrent layers",
-    "kda.head_dim": "recurrent layers",
-    "full_attention_interval": "recurrent layers",
-    "attention.recurrent_layers": "recurrent layers",
-    "attention.indexer.key_length": "a second cache for its index",
-    "attention.compress_ratios": "a compressed cache",
-    "attention.kv_lora_rank_swa": "latent attention of two sizes",
-    "decoder_block_count": "an encoder beside its decoder",
+    "ssm.conv_kernel": N_("recurrent layers"),
+    "shortconv.l_cache": N_("recurrent layers"),
+    "wkv.head_size": N_("recurrent layers"),
+    "kda.head_dim": N_("recurrent layers"),
+    "full_attention_interval": N_("recurrent layers"),
+    "attention.recurrent_layers": N_("recurrent layers"),
+    "attention.indexer.key_length": N_("a second cache for its index"),
+    "attention.compress_ratios": N_("a compressed cache"),
+    "attention.kv_lora_rank_swa": N_("latent attention of two sizes"),
+    "decoder_block_count": N_("an encoder beside its decoder"),
 }
 """Keys that make a model of an unlisted family more than a plain decoder."""
 
@@ -56,23 +58,31 @@ def architecture_of_header(header: GgufHeader) -> Architecture:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or keys.family
-        raise GgufError(f"the header describes no possible model: {field}: {first['msg']}") from error
+        raise GgufError(
+            _("the header describes no possible model: {field}: {problem}").format(
+                field=field, problem=problem(first)
+            )
+        ) from error
 
 
 def _refuse_what_is_no_decoder(keys: Keys) -> None:
     if keys.family == "clip":
         raise GgufError(
-            "the file is a vision or audio projector (mmproj); give the language model's own .gguf"
+            _("the file is a vision or audio projector (mmproj); give the language model's own .gguf")
         )
     if keys.family in FAMILIES or keys.family in ENCODER_FAMILIES:
         return
     for name, what in _BEYOND_RULES.items():
         if keys.has(name):
             raise GgufError(
-                f"the architecture {shown(keys.family)} has {what}, for which there are no rules yet"
+                _("the architecture {family} has {what}, for which there are no rules yet").format(
+                    family=shown(keys.family), what=_(what)
+                )
             )
     if keys.get("attention.causal") is False:
-        raise GgufError(f"the encoder architecture {shown(keys.family)} has no rules yet")
+        raise GgufError(
+            _("the encoder architecture {family} has no rules yet").format(family=shown(keys.family))
+        )
 
 
 def _build(keys: Keys, shapes: Shapes) -> Architecture:
@@ -112,7 +122,7 @@ def _feed_forward(keys: Keys, shapes: Shapes, n_embd: int) -> dict[str, Any]:
     blocks = [f"blk.{i}" for i in range(keys.n_layers)]
     letters = "".join(_ffn_letter(shapes, block) for block in blocks)
     if set(letters) == {FeedForwardKind.NONE}:
-        raise GgufError("the file has no tensor blk.0.ffn_down.weight; it is not a whole model")
+        raise GgufError(_("the file has no tensor blk.0.ffn_down.weight; it is not a whole model"))
     moe = _moe(keys, shapes, n_embd, letters)
     widths = tuple(shapes.width(f"{block}.ffn_down.weight") for block in blocks)
     n_shared = min(keys.optional("attention.shared_kv_layers") or 0, keys.n_layers)
@@ -149,12 +159,14 @@ def _moe(keys: Keys, shapes: Shapes, n_embd: int, letters: str) -> Moe | None:
     first = letters.find(FeedForwardKind.EXPERTS)
     if first < 0:
         raise GgufError(
-            "the file holds its experts one by one, as was done before 2024; get a newer conversion"
+            _("the file holds its experts one by one, as was done before 2024; get a newer conversion")
         )
     used = keys.per_block("expert_used_count")
     if used is None:
         raise GgufError(
-            f"the header does not give {keys.shown('expert_used_count')}, though there are experts"
+            _("the header does not give {key}, though there are experts").format(
+                key=keys.shown("expert_used_count")
+            )
         )
     n_ff, width, n_experts = shapes.of(f"blk.{first}.ffn_down_exps.weight", 3)
     leads = set(letters[:first]) <= {FeedForwardKind.DENSE} and set(letters[first:]) == {

@@ -15,6 +15,8 @@ from advisor.architecture import Architecture
 from advisor.errors import ConfigError
 from advisor.hf_config.builders import BUILDERS, REFUSED
 from advisor.hf_config.reader import Config, shorten_pattern
+from advisor.i18n import _
+from advisor.value import problem
 
 __all__ = ["architecture_of", "shorten_pattern"]
 
@@ -28,15 +30,25 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture:
     merged = {**config, **text} if isinstance(text, Mapping) else config
     model_type = merged.get("model_type")
     if not isinstance(model_type, str):
-        raise ConfigError("config.json does not give model_type, so the architecture is not known")
+        raise ConfigError(_("config.json does not give model_type, so the architecture is not known"))
     build = BUILDERS.get(model_type)
     if name := REFUSED.get(model_type):
-        raise ConfigError(f"{name} (model_type {model_type!r}) has no rules: llama.cpp cannot load it")
+        raise ConfigError(
+            _("{name} (model_type {model_type!r}) has no rules: llama.cpp cannot load it").format(
+                name=name, model_type=model_type
+            )
+        )
     if build is None:
-        raise ConfigError(f"unknown model_type {model_type!r}; known: {', '.join(sorted(BUILDERS))}")
+        raise ConfigError(
+            _("unknown model_type {model_type!r}; known: {known}").format(
+                model_type=model_type, known=", ".join(sorted(BUILDERS))
+            )
+        )
     try:
         return build(Config(merged))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or model_type
-        raise ConfigError(f"config.json: {field}: {first['msg']}") from error
+        raise ConfigError(
+            _("config.json: {field}: {problem}").format(field=field, problem=problem(first))
+        ) from error

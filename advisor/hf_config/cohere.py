@@ -8,6 +8,7 @@ from advisor.architecture import Architecture
 from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 _QK_NORM_LAYERS: Final = 64
 """llama.cpp tells Command R+, which has norms over Q and K, from Command R by its 64 layers."""
@@ -18,7 +19,9 @@ def cohere(c: Config) -> Architecture:
     n_layers, qk_norm = c.layers("num_hidden_layers"), c.flag("use_qk_norm", False)
     if qk_norm != (n_layers >= _QK_NORM_LAYERS):
         raise ConfigError(
-            f"config.json: use_qk_norm is {qk_norm} with {n_layers} layers, which llama.cpp cannot load"
+            _(
+                "config.json: use_qk_norm is {qk_norm} with {n_layers} layers, which llama.cpp cannot load"
+            ).format(qk_norm=qk_norm, n_layers=n_layers)
         )
     return decoder(
         c,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from advisor.architecture import Architecture
 from advisor.errors import ConfigError
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 _HEADLESS: Final = frozenset(
     {"LlamaBidirectionalModel", "LlamaModel", "MistralModel", "Qwen2Model", "Qwen3Model"}
@@ -23,7 +24,7 @@ def decoder(c: Config, family: str, *, tied_default: bool = False, **extra: Any)
         head_dim, rest = divmod(n_embd, heads)
         if rest:
             raise ConfigError(
-                "config.json does not give head_dim, and hidden_size is not a multiple of the heads"
+                _("config.json does not give head_dim, and hidden_size is not a multiple of the heads")
             )
     fields: dict[str, Any] = {
         "family": family,

@@ -8,6 +8,7 @@ from advisor.architecture import Architecture, CompressedAttention, Indexer, Mla
 from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 _RATIOS: Final = (0, 4, 128)
 """Tokens a summary that llama.cpp knows; only those of 4 have an index."""
@@ -57,7 +58,7 @@ def glm_moe_dsa(c: Config) -> Architecture:
     types = c.by_layer("indexer_types", c.layers("num_hidden_layers"))
     unknown = sorted({str(kind) for kind in types} - {"full", "shared"})
     if unknown:
-        raise ConfigError(f"config.json: unknown indexer type {unknown[0]!r}")
+        raise ConfigError(_("config.json: unknown indexer type {unknown!r}").format(unknown=unknown[0]))
     in_layers = tuple(kind == "full" for kind in types)
     indexer = _indexer(c, in_layers=in_layers)
     return _latent_decoder(c, "glm-dsa", indexer=indexer, n_mtp_layers=_n_mtp(c))
@@ -123,5 +124,9 @@ def _ratios(c: Config, n_layers: int) -> tuple[int, ...]:
     given = c.by_layer("compress_ratios", n_layers)
     unknown = [ratio for ratio in given if ratio not in _RATIOS]
     if unknown:
-        raise ConfigError(f"config.json: compress_ratios has {unknown[0]!r}, which llama.cpp does not know")
+        raise ConfigError(
+            _("config.json: compress_ratios has {unknown!r}, which llama.cpp does not know").format(
+                unknown=unknown[0]
+            )
+        )
     return tuple(given)

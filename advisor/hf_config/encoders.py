@@ -8,6 +8,7 @@ from typing import Any, Final
 from advisor.architecture import Architecture, Moe
 from advisor.errors import ConfigError
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 ROBERTA_PADDING: Final = 2
 """RoBERTa's position table starts behind the padding token; the converter drops those rows."""
@@ -22,7 +23,11 @@ def nomic_bert(c: Config) -> Architecture:
     experts: dict[str, Any] = {}
     if every := c.optional("moe_every_n_layers"):
         if every != len(_NOMIC_MOE):
-            raise ConfigError(f"config.json: moe_every_n_layers is {every}, for which there are no rules")
+            raise ConfigError(
+                _("config.json: moe_every_n_layers is {every}, for which there are no rules").format(
+                    every=every
+                )
+            )
         moe = Moe(n_experts=c.integer("num_experts"), n_experts_used=c.integer("moe_top_k"), n_ff=n_ff)
         experts = {"moe": moe, "ffn_pattern": _NOMIC_MOE}
     return Architecture(

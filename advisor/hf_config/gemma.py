@@ -9,6 +9,7 @@ from advisor.architecture import Architecture, Moe, PerLayerEmbeddings
 from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 _GEMMA3N: Final = {"hidden_size_per_layer_input": 256, "altup_num_inputs": 4, "laurel_rank": 64}
 _GEMMA3N_OWN_CACHE: Final = 20
@@ -39,11 +40,16 @@ def gemma3n(c: Config) -> Architecture:
     n_layers, shared = c.layers("num_hidden_layers"), c.count("num_kv_shared_layers")
     for name, expected in _GEMMA3N.items():
         if c.integer(name) != expected:
-            raise ConfigError(f"config.json: {name} is {c.data[name]}, where llama.cpp expects {expected}")
+            raise ConfigError(
+                _("config.json: {name} is {value}, where llama.cpp expects {expected}").format(
+                    name=name, value=c.data[name], expected=expected
+                )
+            )
     if n_layers - shared != _GEMMA3N_OWN_CACHE:
         raise ConfigError(
-            f"config.json: {n_layers - shared} layers have a cache, where llama.cpp expects "
-            f"{_GEMMA3N_OWN_CACHE}"
+            _("config.json: {n} layers have a cache, where llama.cpp expects {expected}").format(
+                n=n_layers - shared, expected=_GEMMA3N_OWN_CACHE
+            )
         )
     return decoder(
         c,

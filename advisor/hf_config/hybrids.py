@@ -8,6 +8,7 @@ from advisor.architecture import Architecture, Moe, Recurrent
 from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 
 def _mamba2(c: Config) -> Recurrent:
@@ -64,7 +65,7 @@ def jamba(c: Config) -> Architecture:
     """Jamba: Mamba 1 with attention in every so many layers, and experts in every other one."""
     n_layers, n_embd = c.layers("num_hidden_layers"), c.integer("hidden_size")
     if c.optional("mamba_expand") != _JAMBA_EXPAND:
-        raise ConfigError("config.json: mamba_expand is not 2, which llama.cpp cannot load")
+        raise ConfigError(_("config.json: mamba_expand is not 2, which llama.cpp cannot load"))
     moe, ffn = None, "d"
     if c.integer("num_experts") > 1:
         moe = Moe(

@@ -9,6 +9,7 @@ from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.deepseek import latent
 from advisor.hf_config.reader import Config, shorten_pattern
+from advisor.i18n import _
 
 _K3: Final = ("mla_use_nope", "mla_use_output_gate", "latent_moe_use_norm")
 _K3_FULL_RANK: Final = "use_full_rank_gate"
@@ -20,7 +21,7 @@ def kimi_linear(c: Config) -> Architecture:
     is_k3 = "attn_res_block_size" in c.data
     linear, heads = Config(c.mapping("linear_attn_config")), c.integer("num_attention_heads")
     if linear.integer("num_heads") != heads:
-        raise ConfigError("config.json: num_heads of linear_attn_config is not num_attention_heads")
+        raise ConfigError(_("config.json: num_heads of linear_attn_config is not num_attention_heads"))
     if is_k3:
         _check_k3(c, linear)
     head_dim, mla = linear.integer("head_dim"), latent(c)
@@ -57,7 +58,9 @@ def _check_k3(c: Config, linear: Config) -> None:
     if not linear.flag(_K3_FULL_RANK, False):
         unset.append(_K3_FULL_RANK)
     if unset:
-        raise ConfigError(f"config.json: {unset[0]} is not set: there are no rules for such a Kimi K3")
+        raise ConfigError(
+            _("config.json: {name} is not set: there are no rules for such a Kimi K3").format(name=unset[0])
+        )
 
 
 def _pattern(c: Config, linear: Config) -> str:
@@ -67,8 +70,8 @@ def _pattern(c: Config, linear: Config) -> str:
     for name, letter in (("full_attn_layers", "f"), ("kda_layers", "r")):
         layers = linear.data.get(name)
         if not isinstance(layers, list):
-            raise ConfigError(f"config.json does not give {name} of linear_attn_config")
+            raise ConfigError(_("config.json does not give {name} of linear_attn_config").format(name=name))
         letters |= {layer: letter for layer in layers if isinstance(layer, int)}
     if len(letters) != n_layers or min(letters) != 1 or max(letters) != n_layers:
-        raise ConfigError("config.json: full_attn_layers and kda_layers do not name every layer")
+        raise ConfigError(_("config.json: full_attn_layers and kda_layers do not name every layer"))
     return shorten_pattern("".join(letters[layer] for layer in sorted(letters)))

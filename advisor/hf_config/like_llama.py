@@ -9,6 +9,7 @@ from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.llama import rope_factors
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 
 def apertus(c: Config) -> Architecture:
@@ -68,7 +69,7 @@ def stablelm(c: Config) -> Architecture:
 def starcoder2(c: Config) -> Architecture:
     """StarCoder 2: biases everywhere."""
     if not c.flag("use_bias", True):
-        raise ConfigError("config.json: use_bias is not set, for which there are no rules")
+        raise ConfigError(_("config.json: use_bias is not set, for which there are no rules"))
     return decoder(c, "starcoder2", tied_default=True)
 
 

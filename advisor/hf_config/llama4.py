@@ -9,6 +9,7 @@ from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.llama import rope_factors
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 _CHUNK: Final = 8192
 """Tokens of a chunk, which llama.cpp takes for granted, as it does the pattern of the layers."""
@@ -18,10 +19,16 @@ def llama4(c: Config) -> Architecture:
     """Scout has experts in every layer, Maverick in every second, with one shared expert of their width."""
     chunk = c.integer("attention_chunk_size")
     if chunk != _CHUNK:
-        raise ConfigError(f"config.json: attention_chunk_size is {chunk}, where llama.cpp expects {_CHUNK}")
+        raise ConfigError(
+            _("config.json: attention_chunk_size is {chunk}, where llama.cpp expects {expected}").format(
+                chunk=chunk, expected=_CHUNK
+            )
+        )
     n_ff, step = c.integer("intermediate_size"), c.layers("interleave_moe_layer_step")
     if step > c.layers("num_hidden_layers"):
-        raise ConfigError(f"config.json: interleave_moe_layer_step is {step}, so no layer has experts")
+        raise ConfigError(
+            _("config.json: interleave_moe_layer_step is {step}, so no layer has experts").format(step=step)
+        )
     return decoder(
         c,
         "llama4",

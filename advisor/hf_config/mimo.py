@@ -10,6 +10,7 @@ from advisor.hf_config.decoder import decoder
 from advisor.hf_config.deepseek import routed_and_shared
 from advisor.hf_config.minimax import leading_dense
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 _SAME: Final = {
     "swa_num_attention_heads": "num_attention_heads",
@@ -26,10 +27,16 @@ def mimo_v2(c: Config) -> Architecture:
     """MiMo V2 Flash, V2.5 and V2.5 Pro."""
     for own, other in _SAME.items():
         if c.integer(own) != c.integer(other):
-            raise ConfigError(f"config.json: {own} is not {other}, as llama.cpp expects")
+            raise ConfigError(
+                _("config.json: {own} is not {other}, as llama.cpp expects").format(own=own, other=other)
+            )
     for name, expected in _SINKS.items():
         if c.flag(name, not expected) is not expected:
-            raise ConfigError(f"config.json: {name} is {not expected}, for which there are no rules")
+            raise ConfigError(
+                _("config.json: {name} is {value}, for which there are no rules").format(
+                    name=name, value=not expected
+                )
+            )
     n_layers = c.layers("num_hidden_layers")
     kinds = c.by_layer("hybrid_layer_pattern", n_layers)
     moe = routed_and_shared(c)

@@ -6,12 +6,15 @@ from advisor.architecture import Architecture, Indexer, Moe
 from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 
 def minimax_m2(c: Config) -> Architecture:
     """M2 to M2.7: experts in every layer. Their prediction blocks are not in a GGUF."""
     if c.optional("shared_intermediate_size"):
-        raise ConfigError("config.json: shared_intermediate_size is set, which llama.cpp does not know in M2")
+        raise ConfigError(
+            _("config.json: shared_intermediate_size is set, which llama.cpp does not know in M2")
+        )
     moe = Moe(
         n_experts=c.integer("num_local_experts"),
         n_experts_used=c.integer("num_experts_per_tok"),
@@ -28,7 +31,7 @@ def minimax_m3(c: Config) -> Architecture:
     in_layers = tuple(bool(kind) for kind in sparse.by_layer("sparse_attention_freq", n_layers))
     if in_layers != tuple(i >= n_dense for i in range(n_layers)):
         raise ConfigError(
-            "config.json: sparse_attention_freq does not name the layers of experts, as llama.cpp expects"
+            _("config.json: sparse_attention_freq does not name the layers of experts, as llama.cpp expects")
         )
     n_ff = c.integer("intermediate_size")
     return decoder(
@@ -58,5 +61,5 @@ def leading_dense(c: Config, n_layers: int) -> int:
     kinds = c.by_layer("moe_layer_freq", n_layers)
     n_dense = kinds.index(1) if 1 in kinds else n_layers
     if any(kind != 1 for kind in kinds[n_dense:]):
-        raise ConfigError("config.json: moe_layer_freq has dense layers among those of experts")
+        raise ConfigError(_("config.json: moe_layer_freq has dense layers among those of experts"))
     return n_dense

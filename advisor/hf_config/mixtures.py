@@ -8,6 +8,7 @@ from advisor.hf_config.decoder import decoder
 from advisor.hf_config.deepseek import routed_and_shared
 from advisor.hf_config.llama import rope_factors
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 
 def glm4_moe(c: Config) -> Architecture:
@@ -43,7 +44,9 @@ def qwen2_moe(c: Config) -> Architecture:
 def phimoe(c: Config) -> Architecture:
     """Phi 3.5 MoE: norms, attention and logits with biases."""
     if not c.flag("attention_bias", False) or not c.flag("lm_head_bias", False):
-        raise ConfigError("config.json: llama.cpp needs attention_bias and lm_head_bias, which are not set")
+        raise ConfigError(
+            _("config.json: llama.cpp needs attention_bias and lm_head_bias, which are not set")
+        )
     rope = c.mapping("rope_scaling")
     moe = Moe(
         n_experts=c.integer("num_local_experts"),
@@ -85,7 +88,7 @@ def ernie4_5_moe(c: Config) -> Architecture:
     """ERNIE 4.5, mixture of experts."""
     _refuse_biases(c)
     if c.integer("moe_layer_interval") != 1:
-        raise ConfigError("config.json: moe_layer_interval is not 1, for which there are no rules")
+        raise ConfigError(_("config.json: moe_layer_interval is not 1, for which there are no rules"))
     n_ff = c.integer("moe_intermediate_size")
     moe = Moe(
         n_experts=c.integer("moe_num_experts"),
@@ -145,4 +148,4 @@ def _bailing(c: Config) -> Moe:
 def _refuse_biases(c: Config) -> None:
     for name in ("use_bias", "use_qkv_bias"):
         if c.flag(name, False):
-            raise ConfigError(f"config.json: {name} is set, for which there are no rules")
+            raise ConfigError(_("config.json: {name} is set, for which there are no rules").format(name=name))

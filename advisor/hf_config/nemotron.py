@@ -10,6 +10,7 @@ from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.llama import rope_factors
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 _BLOCKS: Final = {
     "M": "rn",
@@ -76,15 +77,21 @@ def _blocks(c: Config) -> tuple[str, ...]:
     written = c.data.get("hybrid_override_pattern") or c.data.get("layers_block_type")
     if not isinstance(written, Sequence) or not written:
         raise ConfigError(
-            "config.json does not give hybrid_override_pattern or layers_block_type, so the kinds of its "
-            "layers are not known"
+            _(
+                "config.json does not give hybrid_override_pattern or layers_block_type, so the "
+                "kinds of its layers are not known"
+            )
         )
     unknown = sorted({str(block) for block in written} - set(_BLOCKS))
     if unknown:
-        raise ConfigError(f"config.json: unknown block type {unknown[0]!r}")
+        raise ConfigError(_("config.json: unknown block type {unknown!r}").format(unknown=unknown[0]))
     n_layers = c.optional("num_hidden_layers") or len(written)
     if len(written) != n_layers:
-        raise ConfigError(f"config.json: {len(written)} blocks are listed for {n_layers} layers")
+        raise ConfigError(
+            _("config.json: {n} blocks are listed for {n_layers} layers").format(
+                n=len(written), n_layers=n_layers
+            )
+        )
     return tuple(_BLOCKS[block] for block in written)
 
 
@@ -101,7 +108,7 @@ def nemotron_nas(c: Config) -> Architecture:
     """Llama-Nemotron Super and Ultra: Llamas some of whose layers lost their attention or their width."""
     heads, layers = c.integer("num_attention_heads"), c.data.get("block_configs")
     if not isinstance(layers, Sequence) or len(layers) != c.layers("num_hidden_layers"):
-        raise ConfigError("config.json does not give block_configs for every layer")
+        raise ConfigError(_("config.json does not give block_configs for every layer"))
     pruned = [_pruned(layer, heads, c.integer("hidden_size")) for layer in layers]
     return decoder(
         c,
@@ -122,13 +129,19 @@ def _pruned(layer: Any, heads: int, n_embd: int) -> _Pruned:
     group, mult = attention.get("n_heads_in_group"), ffn.get("ffn_mult")
     if not isinstance(group, int | None) or not isinstance(mult, int | float | None):
         raise ConfigError(
-            "config.json: n_heads_in_group and ffn_mult of block_configs must be numbers or null"
+            _("config.json: n_heads_in_group and ffn_mult of block_configs must be numbers or null")
         )
     if group is not None and (group <= 0 or heads % group):
-        raise ConfigError(f"config.json: n_heads_in_group {group} does not divide {heads} heads")
+        raise ConfigError(
+            _("config.json: n_heads_in_group {group} does not divide {heads} heads").format(
+                group=group, heads=heads
+            )
+        )
     if not 0 <= (mult or 0) <= _MAX_FFN_MULT:
         raise ConfigError(
-            f"config.json: ffn_mult {mult} of block_configs is not between 0 and {_MAX_FFN_MULT}"
+            _("config.json: ffn_mult {mult} of block_configs is not between 0 and {most}").format(
+                mult=mult, most=_MAX_FFN_MULT
+            )
         )
     n_ff = int(2 * (mult or 0) * n_embd / 3)
     return _Pruned(
@@ -140,9 +153,11 @@ def _pruned(layer: Any, heads: int, n_embd: int) -> _Pruned:
 def _part(layer: Any, name: str) -> Mapping[str, Any]:
     part = layer.get(name) if isinstance(layer, Mapping) else None
     if not isinstance(part, Mapping):
-        raise ConfigError(f"config.json: an entry of block_configs does not give {name}")
+        raise ConfigError(_("config.json: an entry of block_configs does not give {name}").format(name=name))
     if part.get("replace_with_linear"):
         raise ConfigError(
-            f"config.json: block_configs replaces {name} by a linear layer, for which there are no rules"
+            _(
+                "config.json: block_configs replaces {name} by a linear layer, for which there are no rules"
+            ).format(name=name)
         )
     return part

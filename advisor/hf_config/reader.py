@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from advisor.errors import ConfigError
+from advisor.i18n import _
 
 MAX_LAYERS: Final = 1024
 """Far more than any model has: what is repeated so many times stays small."""
@@ -33,7 +34,9 @@ class Config:
         """The first of `names` that is given, 1 or more."""
         value = self.count(*names)
         if value == 0:
-            raise ConfigError(f"config.json: {' or '.join(names)} is 0, but must be 1 or more")
+            raise ConfigError(
+                _("config.json: {names} is 0, but must be 1 or more").format(names=_(" or ").join(names))
+            )
         return value
 
     def layers(self, *names: str) -> int:
@@ -41,7 +44,9 @@ class Config:
         value = self.integer(*names)
         if value > MAX_LAYERS:
             raise ConfigError(
-                f"config.json: {' or '.join(names)} is above {MAX_LAYERS:,}, which no model has"
+                _("config.json: {names} is above {most:,}, which no model has").format(
+                    names=_(" or ").join(names), most=MAX_LAYERS
+                )
             )
         return value
 
@@ -50,7 +55,9 @@ class Config:
         value = self.optional(*names)
         if value is None:
             raise ConfigError(
-                f"config.json does not give {' or '.join(names)}; without it nothing can be estimated"
+                _("config.json does not give {names}; without it nothing can be estimated").format(
+                    names=_(" or ").join(names)
+                )
             )
         return value
 
@@ -62,9 +69,17 @@ class Config:
                 continue
             whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
             if isinstance(value, int | float) and value >= TOO_LARGE:
-                raise ConfigError(f"config.json: {name} is {value:.3g}, but must be below 2^32")
+                raise ConfigError(
+                    _("config.json: {name} is {value:.3g}, but must be below 2^32").format(
+                        name=name, value=value
+                    )
+                )
             if isinstance(value, bool) or not whole or value < 0:
-                raise ConfigError(f"config.json: {name} is {value!r}, but must be a whole number, 0 or more")
+                raise ConfigError(
+                    _("config.json: {name} is {value!r}, but must be a whole number, 0 or more").format(
+                        name=name, value=value
+                    )
+                )
             return int(value)
         return None
 
@@ -74,14 +89,22 @@ class Config:
         if not isinstance(value, list) or not value:
             return self.integer(name)
         if any(entry != value[0] for entry in value):
-            raise ConfigError(f"config.json: {name} differs between layers, for which there are no rules")
+            raise ConfigError(
+                _("config.json: {name} differs between layers, for which there are no rules").format(
+                    name=name
+                )
+            )
         return Config({name: value[0]}).integer(name)
 
     def fraction(self, name: str, default: float) -> float:
         """A share between 0 and 1; `default` where it is not given, or 0."""
         value = self.data.get(name) or default
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-            raise ConfigError(f"config.json: {name} is {value!r}, but must be a number from 0 to 1")
+            raise ConfigError(
+                _("config.json: {name} is {value!r}, but must be a number from 0 to 1").format(
+                    name=name, value=value
+                )
+            )
         return float(value)
 
     def flag(self, name: str, default: bool) -> bool:
@@ -92,7 +115,9 @@ class Config:
         """Raise `ConfigError` where one of `names` is set: for what it turns on there are no rules."""
         for name in names:
             if self.flag(name, False):
-                raise ConfigError(f"config.json: {name} is set, for which there are no rules")
+                raise ConfigError(
+                    _("config.json: {name} is set, for which there are no rules").format(name=name)
+                )
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         value = self.data.get(name)
@@ -102,7 +127,11 @@ class Config:
         """A list of one entry a layer; entries after those, of prediction blocks, are left out."""
         value = self.data.get(name)
         if not isinstance(value, list) or len(value) < n_layers:
-            raise ConfigError(f"config.json does not give {name} for its {n_layers} layers")
+            raise ConfigError(
+                _("config.json does not give {name} for its {n_layers} layers").format(
+                    name=name, n_layers=n_layers
+                )
+            )
         return value[:n_layers]
 
     @property
@@ -118,13 +147,17 @@ class Config:
         types = self.data.get("layer_types")
         if not isinstance(types, Sequence) or isinstance(types, str):
             raise ConfigError(
-                "config.json does not give layer_types, so the kinds of its layers are not known"
+                _("config.json does not give layer_types, so the kinds of its layers are not known")
             )
         if len(types) != n_layers:
-            raise ConfigError(f"config.json: layer_types has {len(types)} entries for {n_layers} layers")
+            raise ConfigError(
+                _("config.json: layer_types has {n} entries for {n_layers} layers").format(
+                    n=len(types), n_layers=n_layers
+                )
+            )
         unknown = sorted({str(t) for t in types} - set(_LAYER_LETTERS))
         if unknown:
-            raise ConfigError(f"config.json: unknown layer type {unknown[0]!r}")
+            raise ConfigError(_("config.json: unknown layer type {unknown!r}").format(unknown=unknown[0]))
         return shorten_pattern("".join(_LAYER_LETTERS[t] for t in types))
 
 

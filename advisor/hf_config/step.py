@@ -7,6 +7,7 @@ from advisor.errors import ConfigError
 from advisor.hf_config.decoder import decoder
 from advisor.hf_config.llama import rope_factors
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 
 
 def step3p5(c: Config) -> Architecture:
@@ -15,12 +16,16 @@ def step3p5(c: Config) -> Architecture:
     sliding = Config(c.mapping("attention_other_setting"))
     if "num_attention_heads" not in sliding.data:
         raise ConfigError(
-            "config.json does not give num_attention_heads of attention_other_setting, so the heads of its "
-            "sliding layers are not known"
+            _(
+                "config.json does not give num_attention_heads of attention_other_setting, so "
+                "the heads of its sliding layers are not known"
+            )
         )
     for name in ("use_head_wise_attn_gate", "use_qk_norm", "use_moe_router_bias"):
         if not c.flag(name, False):
-            raise ConfigError(f"config.json: {name} is not set: there are no rules for such a model")
+            raise ConfigError(
+                _("config.json: {name} is not set: there are no rules for such a model").format(name=name)
+            )
     types = c.by_layer("layer_types", n_layers)
     pattern = Config({"layer_types": types}).pattern(n_layers)
     heads = (c.integer("num_attention_heads"), sliding.integer("num_attention_heads"))
@@ -50,8 +55,10 @@ def _first_of_experts(c: Config, n_layers: int) -> int:
     """The first layer of experts, by `moe_layers_enum`: their numbers, up to the last, between commas."""
     written = c.data.get("moe_layers_enum")
     if not isinstance(written, str) or not written.replace(",", "").isdigit():
-        raise ConfigError("config.json does not give moe_layers_enum, so its layers of experts are not known")
+        raise ConfigError(
+            _("config.json does not give moe_layers_enum, so its layers of experts are not known")
+        )
     layers = sorted(int(number) for number in written.split(",") if number and int(number) < n_layers)
     if not layers or layers != list(range(layers[0], n_layers)):
-        raise ConfigError("config.json: moe_layers_enum has dense layers among those of experts")
+        raise ConfigError(_("config.json: moe_layers_enum has dense layers among those of experts"))
     return layers[0]

@@ -8,6 +8,7 @@ from typing import Any, Final
 from advisor.errors import ConfigError
 from advisor.hf_quantization.parser import scheme_of
 from advisor.hf_quantization.scheme import HfQuantization
+from advisor.i18n import _
 
 _SYMMETRIC: Final = {"symmetric": True, "type": "int"}
 _CONFIGS: Final[Mapping[str, Mapping[str, Any] | None]] = {
@@ -48,6 +49,8 @@ def scheme_named(name: str) -> HfQuantization:
     Raises `ConfigError` for a name without one.
     """
     if name not in _CONFIGS:
-        raise ConfigError(f"no rule for the format {name!r}; known: {', '.join(NAMES)}")
+        raise ConfigError(
+            _("no rule for the format {name!r}; known: {known}").format(name=name, known=", ".join(NAMES))
+        )
     raw = _CONFIGS[name]
     return scheme_of({} if raw is None else {"quantization_config": raw})

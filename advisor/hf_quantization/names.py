@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from advisor.errors import ConfigError
+from advisor.i18n import _
 
 _LLAMA: Final[Mapping[str, str]] = {
     "attn_q": "self_attn.q_proj",
@@ -207,10 +208,16 @@ def module_of(family: str, role: str, layer: int | None) -> str:
     names = FAMILIES.get(family)
     if names is None:
         raise ConfigError(
-            f"what checkpoints of {family!r} call their modules is not known, so neither is what their "
-            f"quantization leaves out (known: {', '.join(sorted(FAMILIES))})"
+            _(
+                "what checkpoints of {family!r} call their modules is not known, so neither is "
+                "what their quantization leaves out (known: {known})"
+            ).format(family=family, known=", ".join(sorted(FAMILIES)))
         )
     name = _OUTSIDE.get(role) if layer is None else names.own.get(role) or _LLAMA.get(role)
     if name is None:
-        raise ConfigError(f"what checkpoints of {family!r} call the matrix {role!r} is not known")
+        raise ConfigError(
+            _("what checkpoints of {family!r} call the matrix {role!r} is not known").format(
+                family=family, role=role
+            )
+        )
     return name if layer is None else f"{names.layers}.{layer}.{name}"

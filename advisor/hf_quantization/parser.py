@@ -22,6 +22,7 @@ from advisor.hf_quantization.formats import (
     gptq,
 )
 from advisor.hf_quantization.scheme import ALL, OUTPUT, REGEX, HfQuantization, Rule, Targets
+from advisor.i18n import _
 
 Json = Mapping[str, Any]
 _EVERYTHING: Final = Targets(patterns=(ALL,))
@@ -38,7 +39,7 @@ def scheme_of(config: Json, hf_quant_config: Json | None = None) -> HfQuantizati
     plain_bits = _plain_bits(text.get("dtype") or text.get("torch_dtype") or _dtype(config))
     raw = config.get("quantization_config") or text.get("quantization_config")
     if not isinstance(raw, Mapping | None):
-        raise ConfigError("config.json: quantization_config must be an object")
+        raise ConfigError(_("config.json: quantization_config must be an object"))
     modelopt = _mapping(hf_quant_config or {}, "quantization")
     if modelopt:
         scheme = _modelopt(modelopt, raw or {})
@@ -65,7 +66,9 @@ def _by_method(raw: Json) -> HfQuantization:
     parse = _METHODS.get(str(method))
     if parse is None:
         raise ConfigError(
-            f"config.json: no rule for the quantization method {method!r}; known: {', '.join(_METHODS)}"
+            _("config.json: no rule for the quantization method {method!r}; known: {known}").format(
+                method=method, known=", ".join(_METHODS)
+            )
         )
     return parse(raw)
 
@@ -79,7 +82,9 @@ def _gptq(raw: Json) -> HfQuantization:
     dynamic = _mapping(raw, "dynamic")
     skipped = [f"re:{key.removeprefix('-:')}" for key in dynamic if key.startswith("-:")]
     if len(skipped) != len(dynamic):
-        raise ConfigError("config.json: GPTQ's dynamic rules that change a module's bits have no rules here")
+        raise ConfigError(
+            _("config.json: GPTQ's dynamic rules that change a module's bits have no rules here")
+        )
     form = gptq(_integer(raw, "bits"), _integer(raw, "group_size"))
     targets = Targets(patterns=(ALL, OUTPUT)) if raw.get("lm_head") else _EVERYTHING
     return HfQuantization(
@@ -120,7 +125,7 @@ def _compressed_tensors(raw: Json) -> HfQuantization:
     groups = _mapping(raw, "config_groups")
     if not groups:
         raise ConfigError(
-            "config.json: quantization_config has no config_groups, so no weight's format is known"
+            _("config.json: quantization_config has no config_groups, so no weight's format is known")
         )
     rules = tuple(
         Rule(
@@ -163,7 +168,11 @@ def _compressed_format(group: Json, packing: str) -> WeightFormat:
             bytes_per_input=4 if weights.get("actorder") == "group" else 0,
             bytes_per_matrix=_SHAPE_BYTES * packed,
         )
-    raise ConfigError(f"config.json: no rule for weights of {bits} bits of type {kind!r} ({packing})")
+    raise ConfigError(
+        _("config.json: no rule for weights of {bits} bits of type {kind!r} ({packing})").format(
+            bits=bits, kind=kind, packing=packing
+        )
+    )
 
 
 def _compressed_scale(weights: Json) -> Scale:
@@ -177,7 +186,9 @@ def _compressed_scale(weights: Json) -> Scale:
     if strategy == "block":
         return Scale(F16, *_block(weights.get("block_structure"), "block_structure"))
     raise ConfigError(
-        f"config.json: no rule for scales by {strategy!r}; known: tensor, channel, group, block"
+        _("config.json: no rule for scales by {strategy!r}; known: tensor, channel, group, block").format(
+            strategy=strategy
+        )
     )
 
 
@@ -209,7 +220,11 @@ def _modelopt(described: Json, config: Json) -> HfQuantization:
 def _modelopt_format(algorithm: str) -> WeightFormat:
     form = MODELOPT.get(algorithm)
     if form is None:
-        raise ConfigError(f"no rule for modelopt's {algorithm}; known: {', '.join(MODELOPT)}")
+        raise ConfigError(
+            _("no rule for modelopt's {algorithm}; known: {known}").format(
+                algorithm=algorithm, known=", ".join(MODELOPT)
+            )
+        )
     return form
 
 
@@ -223,11 +238,17 @@ def _targets(*lists: Any) -> Targets:
     patterns = [pattern for names in lists for pattern in (names if isinstance(names, list) else ())]
     for pattern in patterns:
         if not isinstance(pattern, str):
-            raise ConfigError(f"config.json: {pattern!r} is not the name of a module")
+            raise ConfigError(
+                _("config.json: {pattern!r} is not the name of a module").format(pattern=pattern)
+            )
         try:
             re.compile(pattern.removeprefix(REGEX) if pattern.startswith(REGEX) else "")
         except re.error as error:
-            raise ConfigError(f"config.json: {pattern!r} is not an expression: {error}") from error
+            raise ConfigError(
+                _("config.json: {pattern!r} is not an expression: {error}").format(
+                    pattern=pattern, error=error
+                )
+            ) from error
     return Targets(patterns=tuple(patterns))
 
 
@@ -240,7 +261,9 @@ def _block(value: Any, name: str) -> tuple[int, int]:
     """Rows and columns that share a scale."""
     if isinstance(value, list) and len(value) == 2 and all(isinstance(n, int) and n > 0 for n in value):
         return value[0], value[1]
-    raise ConfigError(f"config.json: {name} is {value!r}, but must be two whole numbers")
+    raise ConfigError(
+        _("config.json: {name} is {value!r}, but must be two whole numbers").format(name=name, value=value)
+    )
 
 
 def _integer(data: Json, *names: str) -> int:
@@ -248,7 +271,9 @@ def _integer(data: Json, *names: str) -> int:
         value = data.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value:
             return value
-    raise ConfigError(f"config.json: the quantization does not give {' or '.join(names)}")
+    raise ConfigError(
+        _("config.json: the quantization does not give {names}").format(names=_(" or ").join(names))
+    )
 
 
 _METHODS: Final[Mapping[str, Callable[[Json], HfQuantization]]] = {

@@ -1,119 +1,175 @@
-"""Detection: everything that can be read about this machine, and a note for what cannot."""
+"""Detection: everything that can be read about this machine, and a note for what cannot.
+
+Whatever is asked may hang: a driver, a tool, a network file system. So everything is asked side by side, each
+in a thread with a limit, all with one end; what does not answer is named in a note, and hides nothing else.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from advisor import bandwidth
-from advisor.hardware import Gpu, GpuSpec, Host, HostMemory, Machine, Vendor
-from advisor.probes import apple
-from advisor.probes.amd import read_amd
-from advisor.probes.ascend import read_ascend
-from advisor.probes.deadline import Started
-from advisor.probes.found import NAME_IT, FoundGpu, Reading, combined, with_carve_out
-from advisor.probes.host import parse_sysctl, read_host, sysctl
-from advisor.probes.identify import complete, why_unidentified
-from advisor.probes.intel import read_intel
+from advisor.hardware import Gpu, GpuSpec, Host, Machine, Runtime
+from advisor.i18n import N_, _
+from advisor.probes.deadline import Questions
+from advisor.probes.drm_users import read_users, with_users
+from advisor.probes.found import FoundGpu, with_carve_out
+from advisor.probes.gpu_notes import (
+    carve_out_notes,
+    hiding_notes,
+    left_out_notes,
+    unidentified_notes,
+    unread_notes,
+)
+from advisor.probes.host import SYSTEM_LIMIT_S, HostQuestions
+from advisor.probes.identify import complete
+from advisor.probes.makers import ask_makers
 from advisor.probes.nvidia import NvidiaReading, read_nvidia
-from advisor.probes.nvml import Told, ask_nvml
+from advisor.probes.nvml import ask_nvml
 from advisor.probes.pci import display_vendors
-from advisor.probes.runtimes import find_runtimes, read_runtimes
+from advisor.probes.runtimes import find_runtimes
 from advisor.probes.source import Live, Source
-from advisor.probes.windows import read_windows
-from advisor.units import format_bytes
 
 ROOT: Final = Path("/")
+DETECTION_LIMIT_S: Final = 2.4
+"""For all of it: a command takes less than three seconds, with Python's start before and printing after."""
 NVML_LIMIT_S: Final = 1.5
 """NVML answers in 0.1 s, after a driver's first start in one; a card that fell off the bus blocks it."""
-OTHERS_LIMIT_S: Final = 2.6
-"""Each tool has two seconds; with what comes before and after, detection stays under three."""
-UNREAD_VENDORS: Final = {"amd": "AMD", "intel": "Intel"}
-"""Makers whose cards may be seen on the bus and not be read: no driver, or no probe for them yet."""
-HIDING: Final[dict[str, tuple[Vendor, ...]]] = {
-    "ROCR_VISIBLE_DEVICES": ("amd",),
-    "HIP_VISIBLE_DEVICES": ("amd",),
-    "CUDA_VISIBLE_DEVICES": ("nvidia", "amd"),
-    "ZE_AFFINITY_MASK": ("intel",),
-}
-"""Variables that hide GPUs from programs, and whose they hide; HIP obeys CUDA's as well as its own."""
+KEPT_LIMIT_S: Final = 1.2
+"""For a small file, after the host's own parts, which tell whose figures in it are this machine's."""
+MEASURE_BY_S: Final = 1.5
+"""The bandwidth is measured after all has answered, or now: what is still waited for disturbs nothing."""
+
+NVML_LATE: Final = N_(
+    "The NVIDIA driver did not answer within {seconds:g} s and is left out: nvidia-smi may tell more."
+)
+
+Bandwidth = tuple[int | None, tuple[str, ...]]
+"""Bytes/s, None where not known, and notes."""
+UNKNOWN: Final[Bandwidth] = (None, ())
 
 
 def detect(
-    *, gpus: Sequence[GpuSpec] = (), measure_bandwidth: bool = True, source: Source | None = None
+    *,
+    gpus: Sequence[GpuSpec] = (),
+    measure_bandwidth: bool = True,
+    runtimes: Callable[[Source], tuple[Runtime, ...]] = find_runtimes,
+    source: Source | None = None,
 ) -> Machine:
-    """Read a machine.
+    """Read a machine, in less than three seconds.
 
     gpus: the hardware catalog's rows, which complete what drivers tell. measure_bandwidth: measure the
-    memory's bandwidth where no earlier run has; without it, the figure is the kept one or None. source: what
-    is read; None: this machine. Whatever hangs is left out with a note: no more than three seconds are taken.
-    Raises `ProbeError` when not even the size of the memory can be read.
+    memory's bandwidth where no earlier run has; without it, the figure is the kept one or None. runtimes: how
+    these are looked for: `find_runtimes` by name alone, `read_runtimes` with versions, which starts programs.
+    source: what is read; None: this machine. Raises `ProbeError` when not even the size of the memory can be
+    read.
     """
-    asked = source or Live(ROOT, os.environ)
-    nvml = Started(lambda: asked.ask("nvml", ask_nvml), NVML_LIMIT_S)
-    host = read_host(asked)
-    slow = Started(lambda: _read_slow(asked, host.memory, gpus), OTHERS_LIMIT_S)
-    nvidia = _nvidia(nvml, asked, host.memory)
-    others, apples = _others(slow)
-    used, left_out = planned_on(_completed(others.gpus, gpus), beside=bool(nvidia.gpus))
-    found = (
-        *(complete(gpu, gpus) for gpu in nvidia.gpus),
-        *(found.gpu for found in used),
-        *apples,
-    )
-    rate, bandwidth_notes = _bandwidth(asked, host, measure=measure_bandwidth)
-    memory = host.memory.model_copy(update={"bandwidth_bytes_per_s": rate})
-    for shared in used:
-        memory = with_carve_out(memory, shared)
-    return Machine(
-        host=host.model_copy(update={"memory": memory}),
-        gpus=tuple(_numbered(gpu, index, rate) for index, gpu in enumerate(found)),
-        interconnect=nvidia.interconnect if len(found) == len(nvidia.gpus) else None,
-        runtimes=find_runtimes(asked),
-        notes=(
-            *nvidia.notes,
-            *others.notes,
-            *left_out_notes(left_out),
-            *carve_out_notes(used),
-            *gpu_notes(found, asked, gpus, read=_told_of(others)),
-            *bandwidth_notes,
-        ),
-    )
+    detection = Detection(source or Live(ROOT, os.environ), gpus, runtimes)
+    return detection.machine(*detection.bandwidth(measure=measure_bandwidth))
 
 
-def _nvidia(nvml: Started[Told | None], source: Source, memory: HostMemory) -> NvidiaReading:
-    try:
-        return read_nvidia(nvml.result(), source, memory)
-    except TimeoutError:
-        note = f"The NVIDIA driver did not answer within {NVML_LIMIT_S:g} s and is left out"
-        return NvidiaReading(notes=(f"{note}: nvidia-smi may tell more.",))
+class Detection:
+    """One machine's detection: everything is under way since this was made."""
 
-
-def _read_slow(
-    source: Source, memory: HostMemory, specs: Sequence[GpuSpec]
-) -> tuple[Reading, tuple[Gpu, ...]]:
-    """GPUs that files and tools tell of, which may take long or hang."""
-    return read_others(source, memory, specs), _apple(source, memory, specs)
-
-
-def _others(slow: Started[tuple[Reading, tuple[Gpu, ...]]]) -> tuple[Reading, tuple[Gpu, ...]]:
-    try:
-        return slow.result()
-    except TimeoutError:
-        note = (
-            f"The tools and files of other makers' GPUs did not answer within {OTHERS_LIMIT_S:g} s:"
-            f" what they have is left out; {NAME_IT}."
+    def __init__(
+        self,
+        source: Source,
+        specs: Sequence[GpuSpec],
+        runtimes: Callable[[Source], tuple[Runtime, ...]],
+    ) -> None:
+        self._source, self._specs = source, specs
+        self._questions = questions = Questions(DETECTION_LIMIT_S)
+        self._runtimes = questions.ask(
+            partial(runtimes, source),
+            DETECTION_LIMIT_S,
+            _("The programs that serve models could not be looked for in time: they are left out."),
         )
-        return Reading(notes=(note,)), ()
+        self._about = HostQuestions(source, questions)
+        self._bus = questions.ask(
+            partial(display_vendors, source),
+            SYSTEM_LIMIT_S,
+            _("The PCI bus could not be read in time: a GPU without its driver may be missed."),
+        )
+        self._nvidia = questions.ask(
+            self._read_nvidia, NVML_LIMIT_S, _(NVML_LATE).format(seconds=NVML_LIMIT_S)
+        )
+        self._makers = ask_makers(source, questions, lambda: self._about.memory, specs)
+        self._users = questions.ask(
+            partial(read_users, source),
+            SYSTEM_LIMIT_S,
+            _("The programs that hold GPU memory could not be read in time: they are left out."),
+        )
+        self._kept = questions.ask(
+            partial(self._look_up, bandwidth.kept_bandwidth),
+            KEPT_LIMIT_S,
+            _("The kept memory bandwidth could not be read in time: speeds on the processor are unknown."),
+        )
 
+    def bandwidth(self, *, measure: bool) -> Bandwidth:
+        """What the memory was measured to reach, here or where it was recorded, in bytes/s; with notes."""
+        kept = self._kept.result_or(UNKNOWN)
+        if kept[0] is not None or not measure or self._kept.late or not self._about.identified:
+            return kept
+        self._questions.settle(MEASURE_BY_S)
+        measured = self._questions.ask(
+            partial(self._look_up, bandwidth.host_bandwidth),
+            DETECTION_LIMIT_S,
+            _("The memory bandwidth was not measured in time: run advisor detect --measure."),
+        )
+        return measured.result_or(UNKNOWN)
 
-def _bandwidth(source: Source, host: Host, *, measure: bool) -> tuple[int | None, tuple[str, ...]]:
-    """What the memory was measured to reach, here or where it was recorded."""
-    look_up = bandwidth.host_bandwidth if measure else bandwidth.kept_bandwidth
-    told = source.ask("bandwidth", lambda: look_up(host, bandwidth.cache_file()))
-    return (told[0], tuple(told[1])) if told else (None, ())
+    def machine(self, rate: int | None, bandwidth_notes: Sequence[str]) -> Machine:
+        """All that was told in time; rate: the memory's bandwidth in bytes/s."""
+        host, nvidia = self._about.host, self._nvidia.result_or(NvidiaReading())
+        readings = [maker.reading for maker in self._makers]
+        users = self._users.result_or(())
+        others = [with_users(found, users) for reading in readings for found in reading.gpus]
+        used, left_out = planned_on(others, beside=bool(nvidia.gpus))
+        found = (*(complete(gpu, self._specs) for gpu in nvidia.gpus), *(other.gpu for other in used))
+        memory = host.memory.model_copy(update={"bandwidth_bytes_per_s": rate})
+        for shared in used:
+            memory = with_carve_out(memory, shared)
+        runtimes = self._runtimes.result_or(())
+        return Machine(
+            host=host.model_copy(update={"memory": memory}),
+            gpus=tuple(_numbered(gpu, index, rate) for index, gpu in enumerate(found)),
+            interconnect=nvidia.interconnect if len(found) == len(nvidia.gpus) else None,
+            runtimes=runtimes,
+            notes=(
+                *nvidia.notes,
+                *(note for reading in readings for note in reading.notes),
+                *left_out_notes(left_out),
+                *carve_out_notes(used),
+                *unidentified_notes(found, self._specs),
+                *hiding_notes(found, self._source.environ),
+                *(() if found else self._unread_notes()),
+                *bandwidth_notes,
+                *self._questions.late,
+            ),
+        )
+
+    def _read_nvidia(self) -> NvidiaReading:
+        return read_nvidia(
+            self._source.ask("nvml", ask_nvml),
+            self._source,
+            self._about.memory,
+            on_bus=self._bus.result_or(frozenset()),
+            container=self._about.container,
+        )
+
+    def _unread_notes(self) -> Iterator[str]:
+        told_of = {vendor for maker in self._makers if maker.told_of for vendor in maker.vendors}
+        on_bus = self._bus.result_or(frozenset())
+        return unread_notes(on_bus, told_of, container=self._about.container)
+
+    def _look_up(self, look_up: Callable[[Host, Path], Bandwidth]) -> Bandwidth:
+        host = self._about.host
+        told = self._source.ask("bandwidth", lambda: look_up(host, bandwidth.cache_file()))
+        return (told[0], tuple(told[1])) if told else UNKNOWN
 
 
 def planned_on(
@@ -121,84 +177,17 @@ def planned_on(
 ) -> tuple[tuple[FoundGpu, ...], tuple[FoundGpu, ...]]:
     """What is planned on, and what is left out: integrated GPUs beside a card, and those of no known speed.
 
-    beside: there are GPUs of another maker.
+    beside: there are GPUs of another maker. Apple's is planned on even where it is not known which one it is.
     """
     cards = any(not found.gpu.unified for found in others) or beside
-    used = tuple(f for f in others if not f.gpu.unified or (not cards and f.gpu.catalog_id is not None))
+    used = tuple(
+        found
+        for found in others
+        if not found.gpu.unified
+        or found.gpu.vendor == "apple"
+        or (not cards and found.gpu.catalog_id is not None)
+    )
     return used, tuple(found for found in others if found not in used)
-
-
-def left_out_notes(left_out: Sequence[FoundGpu]) -> Iterator[str]:
-    """Why integrated GPUs are not in the list."""
-    for found in left_out:
-        yield (
-            f"{found.gpu.name} is integrated in the processor and shares its memory:"
-            " it is not planned on, since it adds no memory and little speed to what is there."
-        )
-
-
-def carve_out_notes(used: Sequence[FoundGpu]) -> Iterator[str]:
-    """What of the memory an integrated GPU has to itself: the system's own tools do not count it."""
-    for found in used:
-        if found.carve_out_bytes:
-            yield (
-                f"{found.gpu.name} shares the memory; {format_bytes(found.carve_out_bytes)} of it is set"
-                " aside for the GPU by the firmware and counted in the total here."
-            )
-
-
-def with_runtime_versions(machine: Machine, source: Source | None = None) -> Machine:
-    """Add the runtimes' versions and endpoints: starts each, which takes up to seconds.
-
-    source: as `detect`'s.
-    """
-    return machine.model_copy(update={"runtimes": read_runtimes(source or Live(ROOT, os.environ))})
-
-
-def gpu_notes(
-    gpus: Sequence[Gpu], source: Source, specs: Sequence[GpuSpec] = (), read: Sequence[str] = ()
-) -> Iterator[str]:
-    """What a reader of the list of GPUs should know about it; read: makers whose GPUs were left out."""
-    for gpu in gpus:
-        if gpu.catalog_id is None:
-            yield (
-                f"{gpu.name} ({format_bytes(gpu.vram_bytes)}) {why_unidentified(gpu, specs)};"
-                " its bandwidth, and so its speed, is unknown."
-            )
-    vendors = {gpu.vendor for gpu in gpus}
-    for variable, hidden in HIDING.items():
-        value = source.environ.get(variable)
-        if value is not None and not vendors.isdisjoint(hidden):
-            yield (
-                f"{variable}={value} is set: programs started from here may not see every GPU that is listed."
-            )
-    if not gpus:
-        yield from _unread_gpus(source, read)
-
-
-def _unread_gpus(source: Source, read: Sequence[str]) -> Iterator[str]:
-    there = display_vendors(source).difference(read)
-    makers = [name for vendor, name in UNREAD_VENDORS.items() if vendor in there]
-    if source.platform == "darwin":
-        makers.append("Apple")
-    for maker in makers:
-        yield f"An {maker} GPU is there and was not read: name it with --hardware to plan for it."
-
-
-def read_others(source: Source, memory: HostMemory, specs: Sequence[GpuSpec]) -> Reading:
-    """GPUs of the makers that have no library of their own in this process: AMD, Intel, Huawei."""
-    readers = (read_amd, read_intel, read_windows)
-    return combined([*(read(source, memory, specs) for read in readers), read_ascend(source, memory)])
-
-
-def _told_of(reading: Reading) -> list[str]:
-    """Makers of whose GPUs the list or a note tells already."""
-    named = [vendor for vendor, name in UNREAD_VENDORS.items() if any(name in note for note in reading.notes)]
-    return [*named, *(found.gpu.vendor for found in reading.gpus)]
-
-
-def _completed(others: Sequence[FoundGpu], specs: Sequence[GpuSpec]) -> tuple[FoundGpu, ...]:
-    return tuple(found.model_copy(update={"gpu": complete(found.gpu, specs)}) for found in others)
 
 
 def _numbered(gpu: Gpu, index: int, rate: int | None) -> Gpu:
@@ -207,11 +196,3 @@ def _numbered(gpu: Gpu, index: int, rate: int | None) -> Gpu:
     if gpu.unified and gpu.catalog_id is not None:
         speed = speed or rate
     return gpu.model_copy(update={"index": index, "bandwidth_bytes_per_s": speed})
-
-
-def _apple(source: Source, memory: HostMemory, specs: Sequence[GpuSpec]) -> tuple[Gpu, ...]:
-    if source.platform != "darwin":
-        return ()
-    gpus = apple.read_apple(parse_sysctl(sysctl(source, *apple.SYSCTL_NAMES)), memory)
-    rows = apple.specs_of(apple.gpu_cores(apple.profile(source)), specs) if gpus else ()
-    return tuple(complete(gpu, rows) for gpu in gpus)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from advisor.hardware import Gpu, GpuSpec, HostMemory
+from advisor.i18n import _, ngettext
 from advisor.probes import drm
 from advisor.probes.amd_names import APP_APUS, is_integrated, known_name
 from advisor.probes.amd_tools import ToolGpu, read_amd_tools
@@ -102,11 +103,15 @@ def _joined(card: Card, told: ToolGpu) -> Card:
 def _read(source: Source, card: Card, memory: HostMemory, specs: Sequence[GpuSpec]) -> Reading:
     gpu = Gpu(index=0, name=card.title, vendor="amd", vram_bytes=0, free_bytes=_free(card))
     sold = sold_memory(card.title, "amd", specs)
-    reading = card_reading(gpu, card.total, sold, bus=card.bus, remedy="load the amdgpu driver, or ")
+    remedy = _(
+        "{gpu} is there, but its memory could not be read: load the amdgpu driver, or name it with --hardware"
+        " to plan for it."
+    )
+    reading = card_reading(gpu, card.total, sold, bus=card.bus, remedy=remedy)
     mode = drm.text(source, f"{card.folder}/current_compute_partition") if card.folder else ""
     if is_integrated(card.device):
         pooled = tuple(_integrated(source, card, found.gpu, memory) for found in reading.gpus)
-        return reading.model_copy(update={"gpus": pooled})
+        return reading._replace(gpus=pooled)
     if reading.gpus and mode not in WHOLE:
         return _slices(source, card, reading.gpus[0].gpu, mode)
     return reading
@@ -151,7 +156,8 @@ def _slices(source: Source, card: Card, gpu: Gpu, mode: str) -> Reading:
     """
     sizes = _partition_sizes(source, card.bus)
     if not sizes:
-        return Reading(notes=(f"{gpu.name} is divided ({mode}), and its parts could not be read.",))
+        note = _("{gpu} is divided ({mode}), and its parts could not be read.")
+        return Reading(notes=(note.format(gpu=gpu.name, mode=mode),))
     used = card.used
     slices = (
         gpu.model_copy(
@@ -171,7 +177,7 @@ def _partition_sizes(source: Source, bus: str | None) -> list[int]:
     if bus is None:
         return []
     domain, number, rest = bus.split(":")
-    device, _, _ = rest.partition(".")
+    device = rest.partition(".")[0]
     place = (int(domain, 16), int(number, 16) << 8 | int(device, 16) << 3)
     sizes = []
     for path in source.glob(f"{KFD_NODES}/*/properties"):
@@ -192,11 +198,16 @@ def _properties(source: Source, path: str) -> dict[str, int]:
 def _device_notes(source: Source, hidden: int, found: bool) -> tuple[str, ...]:
     """What a container lacks to use the GPUs that /sys shows it."""
     if hidden:
-        count = "An AMD GPU is" if hidden == 1 else f"{hidden} AMD GPUs are"
-        return (f"{count} there, but not passed to this container: start it with {DEVICES}.",)
-    if found and source.glob(f"{KFD_NODES}/*") and not source.glob(KFD):
-        return (
-            "/dev/kfd is not there, so ROCm cannot use the AMD GPU (Vulkan can):"
-            f" in a container, start it with {DEVICES}.",
+        note = ngettext(
+            "An AMD GPU is there, but not passed to this container: start it with {devices}.",
+            "{n} AMD GPUs are there, but not passed to this container: start it with {devices}.",
+            hidden,
         )
+        return (note.format(n=hidden, devices=DEVICES),)
+    if found and source.glob(f"{KFD_NODES}/*") and not source.glob(KFD):
+        note = _(
+            "/dev/kfd is not there, so ROCm cannot use the AMD GPU (Vulkan can):"
+            " in a container, start it with {devices}."
+        )
+        return (note.format(devices=DEVICES),)
     return ()

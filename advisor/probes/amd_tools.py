@@ -7,25 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from advisor.device_names import plain_name
 from advisor.probes.amd_names import known_name
 from advisor.probes.answers import inner, json_answer, rows, size, whole, words
 from advisor.probes.source import Source
-from advisor.value import Value
 
 STATIC: Final = ("amd-smi", "static", "--json")
 METRIC: Final = ("amd-smi", "metric", "--mem-usage", "--json")
 ROCM_SMI: Final = ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--showbus", "--json")
-LIMIT_S: Final = 1.2
+LIMIT_S: Final = 1.1
 """For each: two of them may hang before detection takes longer than it may."""
 CARD: Final = re.compile(r"card\d+")
 SEVERAL: Final = "["
 """In names such as "Navi 21 [Radeon RX 6800/6800 XT / 6900 XT]": the chip of several cards."""
 
 
-class ToolGpu(Value):
+class ToolGpu(NamedTuple):
     """A GPU as a tool tells of it; sizes in bytes."""
 
     bus: str | None = None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from advisor.hardware import Gpu, HostMemory
+from advisor.hardware import Gpu, GpuSpec, HostMemory
+from advisor.i18n import N_, _
 from advisor.probes.answers import whole, words
 from advisor.probes.found import FoundGpu, Reading
 from advisor.probes.source import Source
 from advisor.units import MIB
 
 NPU_SMI: Final = ("npu-smi", "info")
-NO_ANSWER: Final = (
+NO_ANSWER: Final = N_(
     "An Ascend accelerator is there, but npu-smi does not tell of it: install the card's driver."
 )
 DEVICES: Final = "dev/davinci[0-9]*"
@@ -24,13 +26,16 @@ USED_OF: Final = re.compile(r"(\d{1,9})\s*/\s*(\d{1,9})")
 """Mebibytes in use and in all: of the DDR memory and of the HBM; the larger is what models are put in."""
 
 
-def read_ascend(source: Source, memory: HostMemory) -> Reading:
-    """All chips of the Ascend cards here, in the tool's order; `memory` is not shared with any."""
+def read_ascend(source: Source, memory: HostMemory, specs: Sequence[GpuSpec] = ()) -> Reading:
+    """All chips of the Ascend cards here, in the tool's order.
+
+    The host's memory is not shared with any, and the tool tells all: `memory` and `specs` are not needed.
+    """
     if source.platform != "linux" or not source.glob(DEVICES):
         return Reading()
     answer = source.run(*NPU_SMI)
     if answer is None:
-        return Reading(notes=(NO_ANSWER,))
+        return Reading(notes=(_(NO_ANSWER),))
     gpus = []
     name = None
     for line in (words(line) for line in answer.splitlines()):
@@ -39,7 +44,7 @@ def read_ascend(source: Source, memory: HostMemory) -> Reading:
             gpus += _chip(name, chip[1], chip[2])
         elif card:
             name = card[1]
-    return Reading(gpus=tuple(gpus), notes=() if gpus else (NO_ANSWER,))
+    return Reading(gpus=tuple(gpus), notes=() if gpus else (_(NO_ANSWER),))
 
 
 def _chip(name: str, bus: str, use: str) -> list[FoundGpu]:

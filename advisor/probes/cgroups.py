@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from advisor.probes.source import Source
-from advisor.value import Value
 
 RECLAIMABLE_V2: Final = ("active_file", "inactive_file", "slab_reclaimable")
 """File cache that the kernel gives back on demand, as it counts for MemAvailable; tmpfs is not in it."""
@@ -19,7 +18,7 @@ RECLAIMABLE_V1: Final = ("total_active_file", "total_inactive_file")
 """The same in version 1; "total" counts the groups below too."""
 
 
-class MemoryLimit(Value):
+class MemoryLimit(NamedTuple):
     """The tightest memory limit on the path."""
 
     limit_bytes: int

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from advisor.hardware import Gpu, GpuSpec, HostMemory, Vendor
+from advisor.hardware import Gpu, GpuSpec, GpuUser, HostMemory, Vendor
+from advisor.i18n import _
 from advisor.probes.identify import named_specs
-from advisor.value import Value
-
-NAME_IT: Final = "name it with --hardware to plan for it"
-"""What can always be done about a GPU that cannot be read."""
 
 
-class FoundGpu(Value):
+class FoundGpu(NamedTuple):
     """A GPU, and what of the RAM is set aside for it."""
 
     gpu: Gpu
@@ -24,7 +21,7 @@ class FoundGpu(Value):
     """PCI address ("0000:03:00.0"), by which what several sources tell is joined; never printed."""
 
 
-class Reading(Value):
+class Reading(NamedTuple):
     """What one maker's probe found, and what could not be read and why."""
 
     gpus: tuple[FoundGpu, ...] = ()
@@ -76,12 +73,26 @@ def card_reading(
 ) -> Reading:
     """A card with memory of its own: as the machine told it, else the one size that it is sold with.
 
-    told, sold: bytes. remedy: what would tell the memory, for the note where neither does.
+    told, sold: bytes. remedy: the note where neither is known, if there is more to say; "{gpu}" is the name.
     """
     if told is None and len(sold) != 1:
-        return Reading(notes=(f"{gpu.name} is there, but its memory could not be read: {remedy}{NAME_IT}.",))
+        note = remedy or _(
+            "{gpu} is there, but its memory could not be read: name it with --hardware to plan for it."
+        )
+        return Reading(notes=(note.format(gpu=gpu.name),))
     size = sold[0] if told is None else told
     free = None if gpu.free_bytes is None else min(gpu.free_bytes, size)
     found = FoundGpu(gpu=gpu.model_copy(update={"vram_bytes": size, "free_bytes": free}), bus=bus)
-    note = f"The driver does not tell the memory of {gpu.name}: it is the one that this model is sold with."
-    return Reading(gpus=(found,), notes=(note,) if told is None else ())
+    if told is not None:
+        return Reading(gpus=(found,))
+    note = _("The driver does not tell the memory of {gpu}: it is the one that this model is sold with.")
+    return Reading(gpus=(found,), notes=(note.format(gpu=gpu.name),))
+
+
+def users_of(told: Iterable[Mapping[str, Any]]) -> Iterator[GpuUser]:
+    """The programs that hold memory, the largest first; several of one name as one."""
+    sums: dict[str | None, int] = {}
+    for user in told:
+        sums[user["name"]] = sums.get(user["name"], 0) + user["bytes"]
+    for name, size in sorted(sums.items(), key=lambda item: -item[1]):
+        yield GpuUser(name=name, bytes=size)

@@ -7,10 +7,12 @@ taken, and of their figures only those are filled in that all of them share.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Final
 
 from advisor.device_names import device_name
 from advisor.hardware import Gpu, GpuSpec, Vendor
+from advisor.i18n import _
 
 VRAM_TOLERANCE: Final = 0.1
 """Drivers report a little less than the row where error correction is on (1/16 of GDDR6), while variants
@@ -55,10 +57,16 @@ def find_spec(gpu: Gpu, specs: Sequence[GpuSpec]) -> GpuSpec | None:
 def why_unidentified(gpu: Gpu, specs: Sequence[GpuSpec]) -> str:
     """Why `find_spec` has no row: the end of a sentence about the GPU."""
     if found := candidates(gpu, specs):
-        return f"can be {' or '.join(spec.name for spec in found)}: name it with --hardware"
+        gpus = reduce(lambda one, other: _("{one} or {other}").format(one=one, other=other), _names(found))
+        return _("can be {gpus}: name it with --hardware").format(gpus=gpus)
     if named := named_specs(gpu.name, gpu.vendor, specs):
-        return f"has another amount of memory than {' and '.join(spec.name for spec in named)}"
-    return "is not in the hardware catalog"
+        gpus = reduce(lambda one, other: _("{one} and {other}").format(one=one, other=other), _names(named))
+        return _("has another amount of memory than {gpus}").format(gpus=gpus)
+    return _("is not in the hardware catalog")
+
+
+def _names(specs: Sequence[GpuSpec]) -> list[str]:
+    return [spec.name for spec in specs]
 
 
 def complete(gpu: Gpu, specs: Sequence[GpuSpec]) -> Gpu:

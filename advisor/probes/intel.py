@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from advisor.hardware import Gpu, GpuSpec, HostMemory
+from advisor.i18n import N_, _
 from advisor.probes import drm
 from advisor.probes.found import FoundGpu, Reading, card_reading, combined, shared, sold_memory
 from advisor.probes.intel_names import DISCRETE, INTEGRATED, known_name
@@ -25,7 +26,9 @@ MEMORY_BAR: Final = 2
 """Line of a card's `resource` file with the window onto its memory (the kernel's i915 and xe: LMEM_BAR)."""
 SMALL_BAR_BYTES: Final = 256 * MIB
 """The window's size without resizable BAR: it tells nothing of the memory."""
-HIDDEN: Final = "An Intel GPU is there, but not passed to this container: start it with --device /dev/dri."
+HIDDEN: Final = N_(
+    "An Intel GPU is there, but not passed to this container: start it with --device /dev/dri."
+)
 TTM_SHARE: Final = 0.5
 """Of the RAM, what the kernel hands to GPUs where nobody set ttm.pages_limit (drivers/gpu/drm/ttm)."""
 
@@ -63,7 +66,7 @@ def read_intel(source: Source, memory: HostMemory, specs: Sequence[GpuSpec] = ()
     folders = drm.cards(source, INTEL)
     usable = [folder for folder in folders if drm.reachable(source, folder)]
     cards = _with_tools(source, [_card(source, folder) for folder in usable])
-    lacking = Reading(notes=(HIDDEN,) if len(usable) < len(folders) else ())
+    lacking = Reading(notes=(_(HIDDEN),) if len(usable) < len(folders) else ())
     return combined([lacking, *(_read(source, card, memory, specs) for card in cards)])
 
 
@@ -121,7 +124,11 @@ def _read(source: Source, card: Card, memory: HostMemory, specs: Sequence[GpuSpe
         limit = LIMITS.get(drm.event(source, card.folder).get("DRIVER", ""), _by_ttm)(source, memory)
         return Reading(gpus=(FoundGpu(gpu=shared(gpu, limit, memory), bus=card.bus),))
     sold = _sold(source, card, specs)
-    return card_reading(gpu, card.total, sold, bus=card.bus, remedy="install xpu-smi, or ")
+    remedy = _(
+        "{gpu} is there, but its memory could not be read: install xpu-smi, or name it with --hardware to"
+        " plan for it."
+    )
+    return card_reading(gpu, card.total, sold, bus=card.bus, remedy=remedy)
 
 
 def _sold(source: Source, card: Card, specs: Sequence[GpuSpec]) -> tuple[int, ...]:
@@ -137,7 +144,7 @@ def _window(source: Source, folder: str) -> int:
     """Bytes of the window onto the card's memory, with resizable BAR the next power of two; 0: not told."""
     lines = drm.text(source, f"{folder}/resource").splitlines()
     try:
-        start, end, _ = (int(field, 16) for field in lines[MEMORY_BAR].split())
+        start, end = (int(field, 16) for field in lines[MEMORY_BAR].split()[:2])
     except (IndexError, ValueError):
         return 0
     return end - start + 1 if end > start else 0
@@ -148,7 +155,7 @@ def _by_ttm(source: Source, memory: HostMemory) -> int:
     return int(memory.total_bytes * TTM_SHARE) if limit is None else limit
 
 
-def _all(_: Source, memory: HostMemory) -> int:
+def _all(source: Source, memory: HostMemory) -> int:
     return memory.total_bytes
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from advisor.probes.answers import json_answer, objects, rows, whole, words
 from advisor.probes.drm import PCI_ADDRESS
 from advisor.probes.source import Source
-from advisor.value import Value
 
 DISCOVERY: Final = ("xpu-smi", "discovery", "-j")
 CLINFO: Final = ("clinfo", "--json")
-LIMIT_S: Final = 0.8
+LIMIT_S: Final = 0.7
 """For each: three of them may hang before detection takes longer than it may."""
 PHYSICAL: Final = "memory_physical_size_byte"
 MAX_DEVICE: Final = 64
@@ -23,7 +22,7 @@ UNNAMED: Final = "[0x"
 """In names such as "Intel(R) Graphics [0x56a0]": the tool is older than the card."""
 
 
-class ToolGpu(Value):
+class ToolGpu(NamedTuple):
     """A card as a tool tells of it; sizes in bytes."""
 
     bus: str | None = None

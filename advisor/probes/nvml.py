@@ -5,11 +5,16 @@ Whatever a card or a driver does not tell is None; an error is kept as text.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+LINUX_LIBRARY: Final = "libnvidia-ml.so.1"
+"""Its name as the driver installs it, which `pynvml` opens too."""
 
 Told = dict[str, Any]
 """JSON values: {"error", "kind"} where the library does not work, else {"driver", "cards": […]}."""
@@ -17,11 +22,22 @@ Told = dict[str, Any]
 
 def ask_nvml() -> Told:
     """Ask the library of this machine."""
+    if sys.platform == "linux" and (reason := _why_no_library()):
+        return {"kind": "no driver", "error": reason}
     try:
         import pynvml
     except ImportError as error:
         return {"kind": "no module", "error": str(error)}
     return gather(pynvml)
+
+
+def _why_no_library() -> str | None:
+    """Why the driver's library cannot be loaded, as `pynvml` says it, which takes longer to load itself."""
+    try:
+        ctypes.CDLL(LINUX_LIBRARY)
+    except OSError:
+        return "NVML Shared Library Not Found"
+    return None
 
 
 def gather(nvml: ModuleType) -> Told:

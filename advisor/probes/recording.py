@@ -43,6 +43,9 @@ VARIABLES: Final = frozenset(
 """Variables that probes ask for; any other may hold a secret and is never kept."""
 
 
+NO_ANSWER: Final = "it did not answer"
+
+
 class ToolAnswer(Value):
     """A program that was run."""
 
@@ -110,6 +113,7 @@ class Recording:
 
     def text(self, path: str) -> str | None:
         """A file's text."""
+        self._files[path] = None  # as it stays where this hangs
         self._files[path] = text = self._source.text(path)
         return text
 
@@ -120,6 +124,7 @@ class Recording:
 
     def run(self, *argv: str, limit_s: float = TOOL_LIMIT_S) -> str | None:
         """What a program prints."""
+        self._tools[argv] = ToolAnswer(argv=argv, output=None, out_of_time=True)
         began = time.monotonic()
         output = self._source.run(*argv, limit_s=limit_s)
         late = output is None and time.monotonic() - began >= limit_s
@@ -128,6 +133,7 @@ class Recording:
 
     def ask(self, name: str, call: Callable[[], Any]) -> Any:
         """A library's answer; what it raises is noted and raised."""
+        self._asked[name] = LibraryAnswer(failure=NO_ANSWER)
         try:
             answer = self._source.ask(name, call)
         except Exception as error:

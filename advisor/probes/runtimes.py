@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from advisor.hardware import Runtime
 from advisor.probes.deadline import Started
 from advisor.probes.source import Source
-from advisor.value import Value
 
 VERSION_LIMIT_S: Final = 2.0
 """Longest wait for a program to print its version: with all else, detection stays under three seconds."""
-RUNTIMES_LIMIT_S: Final = 2.5
+RUNTIMES_LIMIT_S: Final = 2.2
 """Longest wait for all of them together, which run side by side."""
 ENDPOINT_LIMIT_S: Final = 0.2
 """Longest wait for a server on this machine: it answers in a millisecond or is not there."""
+GOOD_ANSWER: Final = re.compile(rb"HTTP/1\.[01] [23]\d\d ")
+STATUS_BYTES: Final = 16
+"""Of an answer, enough for the line that says whether it is a good one."""
 
 
-class Program(Value):
+class Program(NamedTuple):
     """How to find a runtime and what it tells of itself."""
 
     name: str
@@ -59,14 +62,7 @@ def read_runtimes(source: Source) -> tuple[Runtime, ...]:
 
 def _read_all() -> list[dict[str, str | None]]:
     started = [Started(partial(read_runtime, program), RUNTIMES_LIMIT_S) for program in PROGRAMS]
-    return [runtime.model_dump() for runtime in map(_found, started) if runtime is not None]
-
-
-def _found(started: Started[Runtime | None]) -> Runtime | None:
-    try:
-        return started.result()
-    except TimeoutError:
-        return None
+    return [runtime.model_dump() for call in started if (runtime := call.result_or(None))]
 
 
 def read_runtime(program: Program) -> Runtime | None:
@@ -94,18 +90,20 @@ def distribution_version(path: Path, name: str) -> str | None:
 
 
 def answers(endpoint: str, path: str) -> bool:
-    """Whether an HTTP server on this machine answers there within the limit."""
-    from http.client import HTTPConnection, HTTPException
-    from urllib.parse import urlsplit
+    """Whether an HTTP server on this machine answers there within the limit.
 
-    connection = HTTPConnection(urlsplit(endpoint).netloc, timeout=ENDPOINT_LIMIT_S)
+    HTTP is spoken by hand: a library for it takes longer to load than the server to answer.
+    """
+    host, _, port = endpoint.removeprefix("http://").partition(":")
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n"
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status < 400
-    except (OSError, HTTPException):
+        with socket.socket() as connection:
+            connection.settimeout(ENDPOINT_LIMIT_S)
+            connection.connect((host, int(port)))
+            connection.sendall(request.encode())
+            return GOOD_ANSWER.match(connection.recv(STATUS_BYTES)) is not None
+    except OSError:
         return False
-    finally:
-        connection.close()
 
 
 def _version(program: Program, path: str) -> str | None:

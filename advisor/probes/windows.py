@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from advisor.hardware import Gpu, GpuSpec, HostMemory, Vendor
+from advisor.i18n import _
 from advisor.probes import amd_names, intel_names
 from advisor.probes.answers import json_answer, objects, whole, words
 from advisor.probes.found import FoundGpu, Reading, card_reading, combined, shared, sold_memory
@@ -80,7 +81,7 @@ def read_windows(source: Source, memory: HostMemory, specs: Sequence[GpuSpec] = 
         return Reading()
     listed = json_answer(source.run(*ADAPTERS))
     if listed is None:
-        return Reading(notes=("PowerShell did not list the display adapters in time: try again.",))
+        return Reading(notes=(_("PowerShell did not list the display adapters in time: try again."),))
     registered = source.ask(REGISTRY, lambda: registered_adapters(import_module("winreg")))
     kept = [row for row in registered if isinstance(row, dict)] if isinstance(registered, list) else []
     return combined(_read(adapter, memory, specs) for adapter in _adapters(listed, kept))
@@ -155,8 +156,8 @@ def _listed_memory(row: dict[str, Any]) -> int | None:
 
 def _read(adapter: Adapter, memory: HostMemory, specs: Sequence[GpuSpec]) -> Reading:
     if adapter.name.startswith(NO_DRIVER):
-        maker = MAKERS[adapter.vendor]
-        return Reading(notes=(f"An {maker} GPU is there without its driver: install it from {maker}.",))
+        note = _("An {maker} GPU is there without its driver: install it from {maker}.")
+        return Reading(notes=(note.format(maker=MAKERS[adapter.vendor]),))
     gpu = Gpu(index=0, name=adapter.name, vendor=adapter.vendor, vram_bytes=0, driver=adapter.driver)
     if adapter.integrated:
         return Reading(gpus=(_integrated(adapter, gpu, memory),))

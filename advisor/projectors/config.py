@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from advisor.errors import ConfigError
 from advisor.hf_config.reader import Config
+from advisor.i18n import _
 from advisor.tower import Tower, TowerKind
+from advisor.value import problem
 
 
 def tower_of(config: Mapping[str, Any], n_embd_out: int) -> Tower | None:
@@ -25,14 +27,19 @@ def tower_of(config: Mapping[str, Any], n_embd_out: int) -> Tower | None:
     build = _BUILDERS.get(model_type)
     if build is None:
         raise ConfigError(
-            f"the vision tower of {model_type!r} has no rules yet; give its mmproj file "
-            f"(known: {', '.join(sorted(_BUILDERS))})"
+            _(
+                "the vision tower of {model_type!r} has no rules yet; give its mmproj file (known: {known})"
+            ).format(model_type=model_type, known=", ".join(sorted(_BUILDERS)))
         )
     try:
         return build(Config(vision), Config(config), n_embd_out)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"config.json: vision_config.{first['loc'][0]}: {first['msg']}") from error
+        raise ConfigError(
+            _("config.json: vision_config.{field}: {problem}").format(
+                field=first["loc"][0], problem=problem(first)
+            )
+        ) from error
 
 
 def _qwen25(v: Config, config: Config, out: int) -> Tower:
@@ -104,7 +111,9 @@ _GEMMA4_IMAGE: Final = 224
 def _pixtral(v: Config, config: Config, out: int) -> Tower:
     if v.data.get("model_type") != "pixtral":
         raise ConfigError(
-            f"the vision tower {v.data.get('model_type')!r} has no rules yet; give its mmproj file"
+            _("the vision tower {model_type!r} has no rules yet; give its mmproj file").format(
+                model_type=v.data.get("model_type")
+            )
         )
     return Tower(
         **_transformer(v, "pixtral"),
@@ -120,7 +129,7 @@ def _llama4(v: Config, config: Config, out: int) -> Tower:
     image, patch = v.integer("image_size"), v.integer("patch_size")
     ratio = v.data.get("pixel_shuffle_ratio")
     if not isinstance(ratio, float) or not 0 < ratio <= 1:
-        raise ConfigError("config.json: vision_config.pixel_shuffle_ratio must be above 0 and at most 1")
+        raise ConfigError(_("config.json: vision_config.pixel_shuffle_ratio must be above 0 and at most 1"))
     return Tower(
         **_transformer(v, "llama4"),
         patch_size=patch,
@@ -152,7 +161,9 @@ def _first(v: Config, name: str) -> int:
     """The first number of a list."""
     numbers = v.data.get(name)
     if not isinstance(numbers, list) or not numbers or type(numbers[0]) is not int or numbers[0] < 0:
-        raise ConfigError(f"config.json does not give vision_config.{name} as a list of numbers")
+        raise ConfigError(
+            _("config.json does not give vision_config.{name} as a list of numbers").format(name=name)
+        )
     return int(numbers[0])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from advisor.errors import ConfigError
+from advisor.i18n import _
 from advisor.projectors.kinds import KINDS, Kind
 from advisor.tensor_types import GGML_TYPES, tensor_bytes
 from advisor.tensors.tensor import Tensor, f32, matrix, norm
@@ -31,7 +32,11 @@ def projector_bytes(tower: Tower, type_name: str) -> int:
     Raises `ConfigError` for another type.
     """
     if type_name not in PROJECTOR_TYPES:
-        raise ConfigError(f"projectors are estimated in {', '.join(PROJECTOR_TYPES)}, not in {type_name!r}")
+        raise ConfigError(
+            _("projectors are estimated in {types}, not in {type_name!r}").format(
+                types=", ".join(PROJECTOR_TYPES), type_name=type_name
+            )
+        )
     return sum(tensor_bytes(row.shape, stored_type(row, type_name)) for row in projector_tensors(tower))
 
 

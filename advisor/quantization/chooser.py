@@ -10,6 +10,7 @@ from typing import Final
 
 from advisor.architecture import Architecture
 from advisor.errors import ConfigError
+from advisor.i18n import _
 from advisor.quantization.mixes import MIXES, Mix, Rule, Spot
 from advisor.tensor_types import GGML_TYPES
 from advisor.tensors import Tensor
@@ -52,9 +53,13 @@ def quantize(
     """
     mix = mixes.get(quantization)
     if mix is None:
-        raise ConfigError(f"no rule for the quantization {quantization!r}; known: {', '.join(mixes)}")
+        raise ConfigError(
+            _("no rule for the quantization {quantization!r}; known: {known}").format(
+                quantization=quantization, known=", ".join(mixes)
+            )
+        )
     if quantization == "MXFP4" and arch.moe is None:
-        raise ConfigError("MXFP4 is a quantization of expert matrices; this model has no experts")
+        raise ConfigError(_("MXFP4 is a quantization of expert matrices; this model has no experts"))
     chooser = _Chooser(arch, rows, quantization, mix)
     return tuple(_divide(row, chooser.type_of(row)) for row in rows)
 
@@ -66,7 +71,11 @@ def _divide(row: Tensor, type_name: str) -> str:
         return type_name
     fallback = _FALLBACK.get(type_name)
     if fallback is None and block > _SMALL_BLOCK:
-        raise ConfigError(f"{type_name} needs rows of a multiple of {block}, but {row.name} has {n}")
+        raise ConfigError(
+            _("{type_name} needs rows of a multiple of {block}, but {tensor} has {n}").format(
+                type_name=type_name, block=block, tensor=row.name, n=n
+            )
+        )
     return fallback if fallback and n % GGML_TYPES[fallback].block == 0 else "F16"
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from advisor.i18n import N_
+
 
 class Spot(NamedTuple):
     """Where a tensor stands among the tensors of its role."""
@@ -214,13 +216,13 @@ def _with_old_qkv(name: str, mix: Mix) -> Mix:
 
 OLDER: Final = (
     OlderRecipe(
-        name="fused QKV by a rule of its own",
-        seen="bartowski's Phi-3.5 mini (2024-08) and Phi-4 mini (2025-03)",
+        name=N_("fused QKV by a rule of its own"),
+        seen=N_("bartowski's Phi-3.5 mini (2024-08) and Phi-4 mini (2025-03)"),
         mixes={name: _with_old_qkv(name, mix) for name, mix in MIXES.items()},
     ),
     OlderRecipe(
-        name="fused QKV by a rule of its own, and no better type for a tied embedding",
-        seen="nomic-ai's nomic-embed-text-v1.5 (2024-02)",
+        name=N_("fused QKV by a rule of its own, and no better type for a tied embedding"),
+        seen=N_("nomic-ai's nomic-embed-text-v1.5 (2024-02)"),
         mixes={name: _with_old_qkv(name, mix)._replace(tied=mix.base) for name, mix in MIXES.items()},
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from advisor.errors import SafetensorsError
 from advisor.folders import Folder, naming
+from advisor.i18n import _
 from advisor.safetensors.header import MAX_TENSORS, SafeTensor, SafetensorsHeader, parse_safetensors
 
 SINGLE: Final = "model.safetensors"
@@ -33,30 +34,36 @@ def weight_files(folder: Folder) -> Mapping[str, frozenset[str]]:
     if not folder.has(INDEX):
         if folder.has(SINGLE):
             return {SINGLE: frozenset()}
-        raise SafetensorsError(f"{folder.label(SINGLE)}: no such file, and no {INDEX} either")
+        raise SafetensorsError(
+            _("{file}: no such file, and no {index} either").format(file=folder.label(SINGLE), index=INDEX)
+        )
     with naming(folder.label(INDEX), SafetensorsError):
         names: dict[str, set[str]] = defaultdict(set)
         for tensor, file in _weight_map(folder).items():
             if not isinstance(file, str) or not file.endswith(".safetensors") or set(file) & set("/\\\0"):
-                raise SafetensorsError(f"names {str(file)[:80]!r} as a file of weights")
+                raise SafetensorsError(_("names {file!r} as a file of weights").format(file=str(file)[:80]))
             names[file].add(tensor)
         if not 0 < len(names) <= MAX_SHARDS:
-            raise SafetensorsError(f"names {len(names):,} files; between 1 and {MAX_SHARDS:,} are possible")
+            raise SafetensorsError(
+                _("names {n:,} files; between 1 and {most:,} are possible").format(
+                    n=len(names), most=MAX_SHARDS
+                )
+            )
     return {file: frozenset(names[file]) for file in sorted(names)}
 
 
 def _weight_map(folder: Folder) -> Mapping[str, Any]:
     with folder.open(INDEX) as opened:
         if opened.size > MAX_INDEX_BYTES:
-            raise SafetensorsError("too large for an index of weights")
+            raise SafetensorsError(_("too large for an index of weights"))
         raw = opened.read(0, opened.size) if opened.size else b""
     try:
         data = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise SafetensorsError("is not JSON; download it again") from error
+        raise SafetensorsError(_("is not JSON; download it again")) from error
     weight_map = data.get("weight_map") if isinstance(data, dict) else None
     if not isinstance(weight_map, dict):
-        raise SafetensorsError("has no weight_map; it is not an index of weights")
+        raise SafetensorsError(_("has no weight_map; it is not an index of weights"))
     return weight_map
 
 
@@ -71,20 +78,30 @@ def read_safetensors(folder: Folder) -> SafetensorsHeader:
     for file, expected in weight_files(folder).items():
         part = _read_one(folder, file, expected)
         if twice := tensors.keys() & part.tensors.keys():
-            raise SafetensorsError(f"{folder.label(file)}: the tensor {min(twice)!r} is in an earlier file")
+            raise SafetensorsError(
+                _("{file}: the tensor {name!r} is in an earlier file").format(
+                    file=folder.label(file), name=min(twice)
+                )
+            )
         tensors.update(part.tensors)
         size += part.file_bytes
         if len(tensors) > MAX_TENSORS:
-            raise SafetensorsError(f"{folder.label(file)}: more than {MAX_TENSORS:,} tensors in all")
+            raise SafetensorsError(
+                _("{file}: more than {most:,} tensors in all").format(
+                    file=folder.label(file), most=MAX_TENSORS
+                )
+            )
     return SafetensorsHeader(tensors=tensors, file_bytes=size)
 
 
 def _read_one(folder: Folder, file: str, expected: frozenset[str]) -> SafetensorsHeader:
     with naming(folder.label(file), SafetensorsError):
         if not folder.has(file):
-            raise SafetensorsError("missing, though the model's index names it; download it too")
+            raise SafetensorsError(_("missing, though the model's index names it; download it too"))
         with folder.open(file) as opened:
             header = parse_safetensors(opened.read, opened.size)
         if lacking := expected - header.tensors.keys():
-            raise SafetensorsError(f"lacks {len(lacking):,} tensors that the index names: download it again")
+            raise SafetensorsError(
+                _("lacks {n:,} tensors that the index names: download it again").format(n=len(lacking))
+            )
         return header

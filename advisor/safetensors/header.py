@@ -18,6 +18,7 @@ from pydantic import Field
 
 from advisor.errors import SafetensorsError
 from advisor.folders import Read
+from advisor.i18n import _
 from advisor.units import MIB, format_bytes
 from advisor.value import Value
 
@@ -92,11 +93,15 @@ def parse_safetensors(read: Read, file_size: int) -> SafetensorsHeader:
     places: list[tuple[int, int, str]] = []
     for name, entry in _entries(text):
         if name in tensors:
-            raise SafetensorsError(f"the tensor {_shown(name)} stands there twice; the file is damaged")
+            raise SafetensorsError(
+                _("the tensor {name} stands there twice; the file is damaged").format(name=_shown(name))
+            )
         tensors[name], begin, end = _tensor(name, entry)
         places.append((begin, end, name))
         if len(places) > MAX_TENSORS:
-            raise SafetensorsError(f"names more than {MAX_TENSORS:,} tensors, which no real model has")
+            raise SafetensorsError(
+                _("names more than {most:,} tensors, which no real model has").format(most=MAX_TENSORS)
+            )
     _check_places(places, file_size - _LENGTH.size - len(text))
     return SafetensorsHeader(tensors=tensors, file_bytes=file_size)
 
@@ -109,24 +114,28 @@ def _shown(name: str) -> str:
 def _header_text(read: Read, file_size: int) -> bytes:
     start = read(0, min(file_size, FIRST_READ_BYTES))
     if len(start) < _LENGTH.size:
-        raise SafetensorsError("has no safetensors header: it is empty or incomplete; download it again")
+        raise SafetensorsError(_("has no safetensors header: it is empty or incomplete; download it again"))
     (length,) = _LENGTH.unpack_from(start)
     if length > MAX_HEADER_BYTES:
         raise SafetensorsError(
-            f"not a safetensors file: it claims a header of {length:,} bytes, of which "
-            f"{format_bytes(MAX_HEADER_BYTES)} are the most (a failed download often leaves a web page or a "
-            "Git LFS pointer)"
+            _(
+                "not a safetensors file: it claims a header of {length:,} bytes, of which {most} are "
+                "the most (a failed download often leaves a web page or a Git LFS pointer)"
+            ).format(length=length, most=format_bytes(MAX_HEADER_BYTES))
         )
     end = _LENGTH.size + length
     if end > file_size:
         raise SafetensorsError(
-            f"truncated: it ends inside its header, after {file_size:,} of {end:,} bytes; download it again"
+            _(
+                "truncated: it ends inside its header, after {file_size:,} of {end:,} bytes; "
+                "download it again"
+            ).format(file_size=file_size, end=end)
         )
     text = start[_LENGTH.size : end]
     if len(text) < length:
         text += read(len(start), end - len(start))
     if len(text) < length:
-        raise SafetensorsError("ended while it was being read; is it still being written?")
+        raise SafetensorsError(_("ended while it was being read; is it still being written?"))
     return text
 
 
@@ -151,18 +160,22 @@ def _expect(pattern: re.Pattern[bytes], text: bytes, at: int) -> re.Match[bytes]
     match = pattern.match(text, at)
     if match is None:
         raise SafetensorsError(
-            f"its header is not a list of tensors (at byte {at + _LENGTH.size:,}); the file is damaged"
+            _("its header is not a list of tensors (at byte {at:,}); the file is damaged").format(
+                at=at + _LENGTH.size
+            )
         )
     return match
 
 
 def _name(raw: bytes) -> str:
     if len(raw) > MAX_NAME_BYTES:
-        raise SafetensorsError(f"a tensor's name has {len(raw):,} bytes; {MAX_NAME_BYTES} are allowed")
+        raise SafetensorsError(
+            _("a tensor's name has {n:,} bytes; {most} are allowed").format(n=len(raw), most=MAX_NAME_BYTES)
+        )
     try:
         name = json.loads(b'"' + raw + b'"')
     except ValueError as error:
-        raise SafetensorsError("a tensor's name is not text; the file is damaged") from error
+        raise SafetensorsError(_("a tensor's name is not text; the file is damaged")) from error
     return str(name)
 
 
@@ -170,10 +183,14 @@ def _fields(name: str, raw: bytes) -> dict[str, Any]:
     try:
         pairs = json.loads(raw, object_pairs_hook=list)
     except (ValueError, RecursionError) as error:
-        raise SafetensorsError(f"the tensor {_shown(name)} is not described in JSON") from error
+        raise SafetensorsError(
+            _("the tensor {name} is not described in JSON").format(name=_shown(name))
+        ) from error
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise SafetensorsError(f"the tensor {_shown(name)} has a field twice; the file is damaged")
+        raise SafetensorsError(
+            _("the tensor {name} has a field twice; the file is damaged").format(name=_shown(name))
+        )
     return fields
 
 
@@ -182,18 +199,28 @@ def _tensor(name: str, fields: dict[str, Any]) -> tuple[SafeTensor, int, int]:
     dtype, shape = fields.get("dtype"), fields.get("shape")
     bits = DTYPE_BITS.get(dtype) if isinstance(dtype, str) else None
     if bits is None:
-        raise SafetensorsError(f"the tensor {_shown(name)} is of the unknown type {_shown(str(dtype))}")
+        raise SafetensorsError(
+            _("the tensor {name} is of the unknown type {dtype}").format(
+                name=_shown(name), dtype=_shown(str(dtype))
+            )
+        )
     offsets = fields.get("data_offsets")
     if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS or not _are_counts(offsets) or len(offsets) != 2:
-        raise SafetensorsError(f"the tensor {_shown(name)} has no possible shape or place")
+        raise SafetensorsError(
+            _("the tensor {name} has no possible shape or place").format(name=_shown(name))
+        )
     elements = prod(shape)
     if prod(n or 1 for n in shape) > MAX_ELEMENTS or elements * bits % 8:
-        raise SafetensorsError(f"the tensor {_shown(name)} has an absurd shape; the file is damaged")
+        raise SafetensorsError(
+            _("the tensor {name} has an absurd shape; the file is damaged").format(name=_shown(name))
+        )
     (begin, end), size = offsets, elements * bits // 8
     if end - begin != size:
         raise SafetensorsError(
-            f"the tensor {_shown(name)} takes {end - begin:,} bytes where its shape and type need {size:,}; "
-            "the file is damaged"
+            _(
+                "the tensor {name} takes {taken:,} bytes where its shape and type need {size:,}; the "
+                "file is damaged"
+            ).format(name=_shown(name), taken=end - begin, size=size)
         )
     return SafeTensor(str(dtype), tuple(shape), size), begin, end
 
@@ -208,15 +235,21 @@ def _check_places(places: list[tuple[int, int, str]], data_bytes: int) -> None:
     for begin, end, name in sorted(places):
         if begin != at:
             raise SafetensorsError(
-                f"the tensor {_shown(name)} starts at {begin:,} instead of {at:,}: tensors overlap or leave "
-                "a gap; the file is damaged"
+                _(
+                    "the tensor {name} starts at {begin:,} instead of {at:,}: tensors overlap or leave a "
+                    "gap; the file is damaged"
+                ).format(name=_shown(name), begin=begin, at=at)
             )
         at = end
     if at > data_bytes:
         missing = at - data_bytes
         raise SafetensorsError(
-            f"truncated: {missing:,} of {at:,} bytes ({format_bytes(missing)}) of its tensors are missing; "
-            "download it again"
+            _(
+                "truncated: {missing:,} of {total:,} bytes ({size}) of its tensors are missing; "
+                "download it again"
+            ).format(missing=missing, total=at, size=format_bytes(missing))
         )
     if at < data_bytes:
-        raise SafetensorsError(f"has {data_bytes - at:,} bytes behind its last tensor; the file is damaged")
+        raise SafetensorsError(
+            _("has {n:,} bytes behind its last tensor; the file is damaged").format(n=data_bytes - at)
+        )

@@ -7,11 +7,12 @@ from typing import Final, NamedTuple
 
 from advisor.errors import HardwareError
 from advisor.hardware import CpuSpec, GpuSpec
+from advisor.i18n import N_, _
 from advisor.sentences.grammar import Part, Size, Slot, parse_parts
 from advisor.sentences.names import find, unknown
 from advisor.units import gib_down
 
-EXAMPLE: Final = "describe a machine like 'RTX 3070 8 GB, 32 GB RAM' or 'CPU only, 16 GB RAM, 8 cores'"
+EXAMPLE: Final = N_("describe a machine like 'RTX 3070 8 GB, 32 GB RAM' or 'CPU only, 16 GB RAM, 8 cores'")
 
 _CPU_ONLY: Final = frozenset(
     {"cpu", "cpu only", "only cpu", "cpu no gpu", "cpu inference", "gpu none", "headless", "igpu only"}
@@ -119,9 +120,11 @@ def _read_name(
     if processors := find(part, cpus):
         return _read_processor(said, part, processors[0])
     if _is_integrated(part):
-        return said.assuming(f"'{part.text}' is built into the processor and not planned on"), part
+        return said.assuming(
+            _("'{part}' is built into the processor and not planned on").format(part=part.text)
+        ), part
     if halves := _halves(part, gpus, cpus):
-        said, _ = _read_name(said, halves[0], gpus, cpus)
+        said, _rest = _read_name(said, halves[0], gpus, cpus)
         return _read_name(said, halves[1], gpus, cpus)
     raise HardwareError(unknown(part, (*gpus, *cpus)))
 
@@ -153,7 +156,9 @@ def _is_integrated(part: Part) -> bool:
 
 def _read_processor(said: Description, part: Part, spec: CpuSpec) -> tuple[Description, Part]:
     if said.processor is not None:
-        raise HardwareError(f"'{part.text}': a processor is named already; for two of a kind write '2x'")
+        raise HardwareError(
+            _("'{part}': a processor is named already; for two of a kind write '2x'").format(part=part.text)
+        )
     if part.cores == spec.physical_cores:  # part of the name, so of each: "AMD EPYC 7742 64-Core Processor"
         part = part._replace(cores=None)
     return said._replace(processor=NamedCpu(spec, part.n)), part
@@ -172,7 +177,7 @@ def _read_gpu(said: Description, named: NamedGpus) -> tuple[Description, Part]:
     ]
     own = [size for size in sizes if size.kind == "vram"]
     if len(own) > 1:
-        raise HardwareError(f"'{part.text}': the GPU's memory is given twice")
+        raise HardwareError(_("'{part}': the GPU's memory is given twice").format(part=part.text))
     named = named._replace(vram=own[0] if own else None)
     rest = part._replace(sizes=tuple(size for size in sizes if size.kind == "ram"))
     return said._replace(gpus=(*said.gpus, named)), rest
@@ -183,26 +188,38 @@ def _read_size(said: Description, size: Size, part: Part) -> Description:
         # In a part of its own it belongs to the GPU that was named before.
         last = said.gpus[-1] if said.gpus else None
         if last is None or last.unified or last.vram is not None:
-            raise HardwareError(f"'{part.text}': write a GPU's memory beside its name, like 'RTX 3060 12 GB'")
+            raise HardwareError(
+                _("'{part}': write a GPU's memory beside its name, like 'RTX 3060 12 GB'").format(
+                    part=part.text
+                )
+            )
         return said._replace(gpus=(*said.gpus[:-1], last._replace(vram=size)))
     if said.ram_bytes is not None:
         raise HardwareError(
-            f"'{part.text}': the RAM is given twice; write a GPU's memory beside its name,"
-            " and SSD behind the size of a disk"
+            _(
+                "'{part}': the RAM is given twice; write a GPU's memory beside its name, and SSD "
+                "behind the size of a disk"
+            ).format(part=part.text)
         )
     if size.kind is None and not part.words:
-        said = said.assuming(f"{gib(size.n_bytes)} is taken as RAM, since it stands apart from a GPU's name")
+        said = said.assuming(
+            _("{size} is taken as RAM, since it stands apart from a GPU's name").format(
+                size=gib(size.n_bytes)
+            )
+        )
     return said._replace(ram_bytes=size.n_bytes)
 
 
 def _read_rest(said: Description, part: Part) -> Description:
     if part.gpu_cores is not None:
         raise HardwareError(
-            f"'{part.text}': only Apple's chips are told apart by GPU cores ('M3 Max 40-core GPU')"
+            _("'{part}': only Apple's chips are told apart by GPU cores ('M3 Max 40-core GPU')").format(
+                part=part.text
+            )
         )
     cores = part.cpu_cores or part.cores
     if cores and said.cores:
-        raise HardwareError(f"'{part.text}': the number of cores is given twice")
+        raise HardwareError(_("'{part}': the number of cores is given twice").format(part=part.text))
     return said._replace(
         cores=cores or said.cores,
         channels=part.channels or said.channels,
@@ -217,9 +234,13 @@ def _read_rest(said: Description, part: Part) -> Description:
 
 def _checked(said: Description) -> Description:
     if not (said.gpus or said.processor or said.cpu_only or said.ram_bytes or said.cores):
-        raise HardwareError(f"no hardware is named: {EXAMPLE}")
+        raise HardwareError(_("no hardware is named: {example}").format(example=_(EXAMPLE)))
     if said.gpus and said.cpu_only:
-        raise HardwareError(f"'{said.gpus[0].part.text}' and 'CPU only' contradict each other; leave one out")
+        raise HardwareError(
+            _("'{part}' and 'CPU only' contradict each other; leave one out").format(
+                part=said.gpus[0].part.text
+            )
+        )
     return _checked_cores(_checked_chip(said))
 
 
@@ -231,7 +252,9 @@ def _checked_chip(said: Description) -> Description:
     cards = tuple(named for named in said.gpus if not named.unified)
     if len(chips) > 1 or chips[0].part.n > 1 or (cards and chips[0].own_machine):
         raise HardwareError(
-            f"'{chips[0].part.text}': it shares the machine's memory, so plan for it without other GPUs"
+            _("'{part}': it shares the machine's memory, so plan for it without other GPUs").format(
+                part=chips[0].part.text
+            )
         )
     return said
 
@@ -241,7 +264,9 @@ def _checked_cores(said: Description) -> Description:
         most = said.processor.spec.physical_cores * said.n_sockets
         if said.cores > most:
             raise HardwareError(
-                f"{said.processor.spec.name} has {most} cores, not {said.cores}; threads do not count"
+                _("{processor} has {most} cores, not {cores}; threads do not count").format(
+                    processor=said.processor.spec.name, most=most, cores=said.cores
+                )
             )
     return said
 

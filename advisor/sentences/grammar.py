@@ -20,6 +20,7 @@ from functools import cache
 from typing import Final, Literal, NamedTuple
 
 from advisor.errors import HardwareError
+from advisor.i18n import N_, _
 from advisor.sentences.spelling import pieces, plain
 from advisor.units import parse_bytes
 
@@ -153,13 +154,19 @@ def parse_parts(text: str) -> tuple[Part, ...]:
     is too long.
     """
     if len(text) > MAX_CHARACTERS:
-        raise HardwareError(f"{len(text)} characters describe no machine; at most {MAX_CHARACTERS} are read")
+        raise HardwareError(
+            _("{n} characters describe no machine; at most {most} are read").format(
+                n=len(text), most=MAX_CHARACTERS
+            )
+        )
     if negative := _NEGATIVE.search(text):
         raise HardwareError(
-            f"'{negative[0].strip()[:MAX_DIGITS]}': sizes and counts are positive; leave the minus out"
+            _("'{number}': sizes and counts are positive; leave the minus out").format(
+                number=negative[0].strip()[:MAX_DIGITS]
+            )
         )
     if cut := _CUT.search(text):
-        raise HardwareError(f"'{cut[0]}': the name was cut short there; write all of it")
+        raise HardwareError(_("'{name}': the name was cut short there; write all of it").format(name=cut[0]))
     parts = (_parse_part(piece) for piece in pieces(plain(text)))
     return tuple(part for part in parts if part != Part(part.text))
 
@@ -197,7 +204,11 @@ def _size(text: str) -> int:
         n_bytes = parse_bytes(number + unit)
         if 0 < n_bytes <= MAX_BYTES:
             return n_bytes
-    raise HardwareError(f"{number[:MAX_DIGITS]} {unit.upper()} is no size of memory; write it like '32 GB'")
+    raise HardwareError(
+        _("{number} {unit} is no size of memory; write it like '32 GB'").format(
+            number=number[:MAX_DIGITS], unit=unit.upper()
+        )
+    )
 
 
 def _with_kind(part: Part, kind: SizeKind, waiting: SizeKind | None) -> tuple[Part, SizeKind | None]:
@@ -214,9 +225,9 @@ def _with_fact(part: Part, kind: str, match: re.Match[str]) -> Part:
         case "cores":
             return _with_cores(part, text, match["cores_of"])
         case "channels":
-            return part._replace(channels=_number(text, MAX_CHANNELS, "memory channels"))
+            return part._replace(channels=_number(text, MAX_CHANNELS, N_("memory channels")))
         case "sockets":
-            return part._replace(sockets=_number(text, MAX_SOCKETS, "sockets"))
+            return part._replace(sockets=_number(text, MAX_SOCKETS, N_("sockets")))
         case "ddr":
             speed = int(match["speed"]) if match["speed"] else part.mt_per_s
             return part._replace(ddr=None if match["low"] else int(match["ddr_n"]), mt_per_s=speed)
@@ -230,7 +241,7 @@ def _with_fact(part: Part, kind: str, match: re.Match[str]) -> Part:
 
 
 def _with_cores(part: Part, text: str, of: str | None) -> Part:
-    n = _number(text, MAX_CORES, "cores")
+    n = _number(text, MAX_CORES, N_("cores"))
     if of == "cpu":
         return part._replace(cpu_cores=n)
     return part._replace(gpu_cores=n) if of == "gpu" else part._replace(cores=n)
@@ -241,7 +252,11 @@ def _number(text: str, largest: int, of: str) -> int:
     word = text.split()[0]
     number = _NUMBERS.get(word) or (int(word) if len(word) <= MAX_DIGITS else 0)
     if not 0 < number <= largest:
-        raise HardwareError(f"{word[:MAX_DIGITS]} is no number of {of}; give 1 to {largest}")
+        raise HardwareError(
+            _("{word} is no number of {of}; give 1 to {largest}").format(
+                word=word[:MAX_DIGITS], of=_(of), largest=largest
+            )
+        )
     return number
 
 
@@ -251,7 +266,9 @@ def _slot(kind: str, match: re.Match[str]) -> Slot | None:
         return _CABLES.get(match[0].strip(), SLOW_CABLE)
     generation, lanes = match["generation"], match["lanes"] or match["only_lanes"]
     if lanes and int(lanes) not in LANES:
-        raise HardwareError(f"x{lanes} is no width of a PCIe slot; it has 1, 2, 4, 8 or 16 lanes")
+        raise HardwareError(
+            _("x{lanes} is no width of a PCIe slot; it has 1, 2, 4, 8 or 16 lanes").format(lanes=lanes)
+        )
     slot = Slot(int(generation) if generation else None, int(lanes) if lanes else None)
     return slot if generation or lanes else None
 
@@ -261,7 +278,9 @@ def _with_count(part: Part, words: list[str]) -> Part:
         if count is None or not (rest or part.sizes):
             continue
         if not 0 < count <= MAX_COUNT:
-            raise HardwareError(f"'{part.text}': the count must be between 1 and {MAX_COUNT}")
+            raise HardwareError(
+                _("'{part}': the count must be between 1 and {most}").format(part=part.text, most=MAX_COUNT)
+            )
         if rest:
             return part._replace(n=count, words=rest)
         return part._replace(sizes=_modules(count, part.sizes))

@@ -6,6 +6,7 @@ from typing import Final
 
 from advisor.errors import HardwareError
 from advisor.hardware import Cpu, GpuSpec, Host, HostMemory, Machine
+from advisor.i18n import _
 from advisor.sentences.description import Description, gib
 from advisor.sentences.names import either
 from advisor.units import GIB, format_bandwidth
@@ -48,9 +49,14 @@ def pool_share(spec: GpuSpec, host: Host, assumed: list[str]) -> int:
     if share is None:
         share = APPLE_LARGE_SHARE if total >= APPLE_LARGE_BYTES else APPLE_SMALL_SHARE
     usable = min(int(total * share), Machine(host=host).host_capacity_bytes)
-    whose = "macOS's" if spec.vendor == "apple" else "the driver's"
-    limit = "less what the system keeps" if share == 1 else f"{whose} limit, which can be changed"
-    assumed.append(f"the GPU may use {gib(usable)} of the {gib(total)} that it shares with the CPU ({limit})")
+    if share == 1:
+        limit = _("less what the system keeps")
+    elif spec.vendor == "apple":
+        limit = _("macOS's limit, which can be changed")
+    else:
+        limit = _("the driver's limit, which can be changed")
+    text = _("the GPU may use {usable} of the {total} that it shares with the CPU ({limit})")
+    assumed.append(text.format(usable=gib(usable), total=gib(total), limit=limit))
     return usable
 
 
@@ -60,11 +66,19 @@ def _memory(said: Description, chip: GpuSpec | None, assumed: list[str]) -> Host
     owner, sold = next(((spec.name, spec.ram_bytes) for spec in owners if spec and spec.ram_bytes), ("", ()))
     if total is None:
         total = min((size for size in sold if size >= LEAST_RAM_BYTES), default=DEFAULT_RAM_BYTES)
-        kind = "the only size" if len(sold) == 1 else "the smallest"
-        reason = f", {kind} that {owner} is sold with" if total in sold[:1] else ""
-        assumed.append(f"RAM: {gib(total)}{reason}")
+        if total not in sold[:1]:
+            text = _("RAM: {total}")
+        elif len(sold) == 1:
+            text = _("RAM: {total}, the only size that {owner} is sold with")
+        else:
+            text = _("RAM: {total}, the smallest that {owner} is sold with")
+        assumed.append(text.format(total=gib(total), owner=owner))
     elif sold and total not in sold:
-        raise HardwareError(f"{owner} is sold with {either([gib(size) for size in sold])}, not {gib(total)}")
+        raise HardwareError(
+            _("{owner} is sold with {sizes}, not {total}").format(
+                owner=owner, sizes=either([gib(size) for size in sold]), total=gib(total)
+            )
+        )
     return HostMemory(total_bytes=total, bandwidth_bytes_per_s=_bandwidth(said, chip, assumed))
 
 
@@ -77,9 +91,12 @@ def _bandwidth(said: Description, chip: GpuSpec | None, assumed: list[str]) -> i
     mt_per_s = said.mt_per_s or fastest
     rate = said.n_sockets * (bits // 8) * mt_per_s * 10**6
     if not said.mt_per_s or not (said.processor or said.channels):
-        bus = f"{bits} bit" if said.n_sockets == 1 else f"{said.n_sockets} × {bits} bit"
+        bus = (_("{bits} bit") if said.n_sockets == 1 else _("{n} × {bits} bit")).format(
+            bits=bits, n=said.n_sockets
+        )
+        text = _("RAM bandwidth: {rate} ({bus} at {speed} MT/s{reason})")
         reason = "" if said.mt_per_s else reason
-        assumed.append(f"RAM bandwidth: {format_bandwidth(rate)} ({bus} at {mt_per_s} MT/s{reason})")
+        assumed.append(text.format(rate=format_bandwidth(rate), bus=bus, speed=mt_per_s, reason=reason))
     return rate
 
 
@@ -92,7 +109,9 @@ def _bus_bits(said: Description) -> int:
     if said.processor and most and bits > most:
         channels = most / CHANNEL_BITS
         raise HardwareError(
-            f"{said.processor.spec.name} has {channels:g} memory channels, not {said.channels}"
+            _("{processor} has {channels:g} memory channels, not {wanted}").format(
+                processor=said.processor.spec.name, channels=channels, wanted=said.channels
+            )
         )
     return bits
 
@@ -101,11 +120,11 @@ def _fastest(said: Description) -> tuple[int, str]:
     """The speed of RAM that is not given, and what it rests on."""
     usual = USUAL_MT_PER_S.get(said.ddr) if said.ddr else None
     if said.processor is None:
-        return usual or DEFAULT_MT_PER_S, f", usual for DDR{said.ddr}" if usual else ""
+        return usual or DEFAULT_MT_PER_S, _(", usual for DDR{ddr}").format(ddr=said.ddr) if usual else ""
     supported = said.processor.spec.memory_mt_per_s
     if usual and said.ddr != CURRENT_DDR and usual < supported:
-        return usual, f", usual for DDR{said.ddr}"
-    return supported, f", the fastest that {said.processor.spec.name} supports"
+        return usual, _(", usual for DDR{ddr}").format(ddr=said.ddr)
+    return supported, _(", the fastest that {processor} supports").format(processor=said.processor.spec.name)
 
 
 def _cpu(said: Description, chip: GpuSpec | None, assumed: list[str]) -> Cpu:
@@ -115,7 +134,7 @@ def _cpu(said: Description, chip: GpuSpec | None, assumed: list[str]) -> Cpu:
         return Cpu(name=spec.name, sockets=said.n_sockets, physical_cores=cores, features=spec.features)
     known = said.cores or (chip.cpu_cores if chip else None)
     if known is None:
-        assumed.append(f"CPU: {DEFAULT_CORES} cores")
+        assumed.append(_("CPU: {n} cores").format(n=DEFAULT_CORES))
     return Cpu(name=chip.name if chip else None, physical_cores=known or DEFAULT_CORES)
 
 
@@ -123,5 +142,5 @@ def _system(said: Description, chip: GpuSpec | None, assumed: list[str]) -> str:
     if chip and chip.vendor == "apple":
         return "macOS"
     if said.system is None:
-        assumed.append("system: Linux")
+        assumed.append(_("system: Linux"))
     return said.system or "Linux"

@@ -7,6 +7,7 @@ from typing import Final
 
 from advisor.errors import HardwareError
 from advisor.hardware import Gpu, GpuSpec, Host, Machine
+from advisor.i18n import _
 from advisor.sentences.description import Description, NamedGpus, gib
 from advisor.sentences.grammar import SLOW_CABLE, Slot
 from advisor.sentences.host import make_host, pool_share
@@ -23,14 +24,15 @@ def make_machine(said: Description) -> Machine:
     """
     assumed = list(said.assumptions)
     chosen = [(named, _choose(named, said.ram_bytes, assumed)) for named in said.gpus]
-    chip = next((spec for _, spec in chosen if spec.memory == "unified"), None)
-    cards = [spec for named, spec in chosen if spec is not chip for _ in range(named.part.n)]
+    chip = next((spec for _named, spec in chosen if spec.memory == "unified"), None)
+    cards = [spec for named, spec in chosen if spec is not chip for _nth in range(named.part.n)]
     if chip and cards:
-        assumed.append(f"{chip.name} is not planned on next to a card: it is slower and shares the RAM")
+        text = _("{chip} is not planned on next to a card: it is slower and shares the RAM")
+        assumed.append(text.format(chip=chip.name))
     planned = cards or ([chip] if chip else [])
     host = make_host(said, chip, assumed)
     if not planned and not said.cpu_only:
-        assumed.append("no GPU is named: the CPU computes alone")
+        assumed.append(_("no GPU is named: the CPU computes alone"))
     return Machine(
         host=host,
         gpus=tuple(_gpu(index, spec, host, assumed) for index, spec in enumerate(planned)),
@@ -48,7 +50,8 @@ def _choose(named: NamedGpus, ram_bytes: int | None, assumed: list[str]) -> GpuS
     )
     others = [spec.name for spec in fitting if spec is not chosen]
     if others:
-        assumed.append(f"'{named.part.text}' is taken as {chosen.name}, not as {either(others)}")
+        text = _("'{part}' is taken as {chosen}, not as {others}")
+        assumed.append(text.format(part=named.part.text, chosen=chosen.name, others=either(others)))
     return chosen
 
 
@@ -63,8 +66,10 @@ def _by_cores(named: NamedGpus) -> tuple[GpuSpec, ...]:
         return named.candidates
     if wanted not in offered:
         raise HardwareError(
-            f"'{named.part.text}': the chip is sold with {either(offered)} GPU cores, not {wanted};"
-            " for the processor write 'N-core CPU'"
+            _(
+                "'{part}': the chip is sold with {offered} GPU cores, not {wanted}; for the "
+                "processor write 'N-core CPU'"
+            ).format(part=named.part.text, offered=either(offered), wanted=wanted)
         )
     return tuple(spec for spec in named.candidates if spec.gpu_cores == wanted)
 
@@ -80,8 +85,15 @@ def _by_memory(specs: tuple[GpuSpec, ...], named: NamedGpus, ram_bytes: int | No
     if not fitting:
         variants = either([f"{spec.name} ({gib(spec.vram_bytes or 0)})" for spec in specs])
         raise HardwareError(
-            f"no {gib(wanted)} variant of '{named.part.text}': there is {variants};"
-            f" if the machine's memory is meant, write '{gib(wanted).replace('GiB', 'GB')} RAM'"
+            _(
+                "no {wanted} variant of '{part}': there is {variants}; if the machine's memory is "
+                "meant, write '{size} RAM'"
+            ).format(
+                wanted=gib(wanted),
+                part=named.part.text,
+                variants=variants,
+                size=gib(wanted).replace("GiB", "GB"),
+            )
         )
     return fitting
 
@@ -93,7 +105,11 @@ def _by_pool(specs: tuple[GpuSpec, ...], ram_bytes: int | None) -> tuple[GpuSpec
         return specs
     if ram_bytes not in offered:
         sizes = either([gib(size) for size in offered])
-        raise HardwareError(f"{specs[0].name} is sold with {sizes} of memory, not {gib(ram_bytes)}")
+        raise HardwareError(
+            _("{chip} is sold with {sizes} of memory, not {wanted}").format(
+                chip=specs[0].name, sizes=sizes, wanted=gib(ram_bytes)
+            )
+        )
     return tuple(spec for spec in specs if ram_bytes in spec.ram_bytes)
 
 
@@ -124,7 +140,7 @@ def _interconnect(said: Description, gpus: Sequence[GpuSpec], assumed: list[str]
 def _slot(said: Description, gpus: Sequence[GpuSpec], assumed: list[str]) -> str | None:
     """The slot that is named, as far as the cards can use it; None where generation or lanes are unknown."""
     if said.slot is None:
-        assumed.append("the external GPU's cable: Thunderbolt 3 or 4, PCIe 3.0 x4")
+        assumed.append(_("the external GPU's cable: Thunderbolt 3 or 4, PCIe 3.0 x4"))
     named = said.slot or SLOW_CABLE
     ends = [named, *(_own_slot(spec.pcie) for spec in gpus if spec.pcie)]
     generations = [end.generation for end in ends if end.generation]

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from advisor.errors import HardwareError
 from advisor.hardware import CpuSpec, GpuSpec
+from advisor.i18n import _
 from advisor.sentences.grammar import Part, name_key, parse_parts
 
 N_SUGGESTIONS: Final = 3
@@ -66,18 +67,22 @@ def _names(spec: GpuSpec | CpuSpec) -> tuple[str, ...]:
 def unknown(part: Part, specs: Iterable[GpuSpec | CpuSpec]) -> str:
     """The error for a name that no row bears."""
     if not part.key:
-        return f"'{part.text[:LONGEST_SHOWN]}' names no model: write it like 'RTX 3060 12 GB'"
+        text = _("'{part}' names no model: write it like 'RTX 3060 12 GB'")
+        return text.format(part=part.text[:LONGEST_SHOWN])
     names = {" ".join(name_key(name)): spec.name for spec in specs for name in _names(spec)}
     wanted = " ".join(part.key)[:LONGEST_SHOWN]
     near = difflib.get_close_matches(wanted, names, n=3 * N_SUGGESTIONS, cutoff=0.6)
     found = list(dict.fromkeys(names[key] for key in near))[:N_SUGGESTIONS]
-    hint = f"did you mean {either(found)}?" if found else "see `advisor hardware list`."
-    if not found or len(part.words) > LONGEST_NAME:
-        hint += " Separate parts by commas"
-    return f"unknown hardware '{part.text[:LONGEST_SHOWN]}': {hint}"
+    if not found:
+        text = _("unknown hardware '{part}': see `advisor hardware list`. Separate parts by commas")
+    elif len(part.words) > LONGEST_NAME:
+        text = _("unknown hardware '{part}': did you mean {names}? Separate parts by commas")
+    else:
+        text = _("unknown hardware '{part}': did you mean {names}?")
+    return text.format(part=part.text[:LONGEST_SHOWN], names=either(found) if found else "")
 
 
 def either(choices: Sequence[object]) -> str:
     """For people: "A", "A or B", "A, B or C"."""
     *most, last = (str(choice) for choice in choices)
-    return f"{', '.join(most)} or {last}" if most else last
+    return _("{most} or {last}").format(most=", ".join(most), last=last) if most else last

@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 from advisor.architecture import Architecture, Layer, LayerKind, Mla
 from advisor.caches import F32
 from advisor.errors import AdvisorError
+from advisor.i18n import _
 from advisor.serving.ranks import BF16, kv_heads_of_rank
 from advisor.units import pad
 from advisor.usecase import KvType
@@ -120,7 +121,7 @@ def layout_of(arch: Architecture, kv_type: KvType, tensor_parallel: int) -> Layo
     Raises `AdvisorError` for a cache type that vLLM does not have.
     """
     if kv_type not in CACHE_BYTES:
-        raise AdvisorError(f"vLLM has no {kv_type} cache: use --kv-type f16 or fp8")
+        raise AdvisorError(_("vLLM has no {kv_type} cache: use --kv-type f16 or fp8").format(kv_type=kv_type))
     if arch.is_encoder:
         return Layout(groups=())
     pages = _unified(_pages(arch, kv_type, tensor_parallel))
@@ -135,7 +136,9 @@ def token_bytes(arch: Architecture, i: int, kv_type: KvType, tensor_parallel: in
     size, layer = CACHE_BYTES[kv_type], arch.layers[i]
     if arch.compressed:
         raise AdvisorError(
-            f"the engines' caches for compressed attention ({arch.family}) have no rules: use llama.cpp"
+            _("the engines' caches for compressed attention ({family}) have no rules: use llama.cpp").format(
+                family=arch.family
+            )
         )
     if arch.mla:
         return _latent_bytes(arch, arch.mla, layer, size)
@@ -192,9 +195,9 @@ def _pages(arch: Architecture, kv_type: KvType, tensor_parallel: int) -> list[tu
 
 def _unified(pages: list[tuple[int, _Page]]) -> list[tuple[int, _Page]]:
     """Pages of one size where kinds differ: smaller ones stand for more tokens, or are padded."""
-    if len({page.kind for _, page in pages}) <= 1:
+    if len({page.kind for _i, page in pages}) <= 1:
         return pages  # one group can hold pages of several sizes
-    largest = max(page.bytes for _, page in pages)
+    largest = max(page.bytes for _i, page in pages)
 
     def grown(page: _Page) -> _Page:
         if page.kind == "state" or largest % page.bytes:
@@ -206,7 +209,7 @@ def _unified(pages: list[tuple[int, _Page]]) -> list[tuple[int, _Page]]:
 
 def _grouped(pages: list[tuple[int, _Page]]) -> tuple[Group, ...]:
     """Groups of equally many layers, as many of a kind as that takes; each takes every so manieth layer."""
-    counts = Counter(page._replace(bytes=0) for _, page in pages)
+    counts = Counter(page._replace(bytes=0) for _i, page in pages)
     fewest, most = min(counts.values()), max(counts.values())
     size = most if most < fewest * PADDING_RATIO else fewest
     groups = []
@@ -219,8 +222,8 @@ def _grouped(pages: list[tuple[int, _Page]]) -> tuple[Group, ...]:
                 Group(
                     kind=key.kind,
                     block_tokens=key.block_tokens,
-                    layers=tuple(i for i, _ in part),
-                    page_bytes=tuple(size for _, size in part),
+                    layers=tuple(i for i, _size in part),
+                    page_bytes=tuple(size for _i, size in part),
                 )
             )
     return tuple(groups)

@@ -10,6 +10,7 @@ from advisor.architecture import Architecture
 from advisor.assessment import DeviceMemory, MemoryEstimate, MemorySource
 from advisor.errors import AdvisorError
 from advisor.hardware import Gpu, Machine
+from advisor.i18n import N_, _
 from advisor.placement import HOST_NAME, host_capacity
 from advisor.serving import local, sglang, vllm
 from advisor.serving.blocks import NULL_BLOCKS, layout_of
@@ -49,8 +50,10 @@ def serve(
         return _local(arch, weights, settings, machine, backend, source)
     if not machine.gpus or machine.gpus[0].vendor not in ("nvidia", "amd"):
         raise AdvisorError(
-            f"{_TITLES[backend]} is planned for NVIDIA and AMD GPUs, and this machine has none: "
-            "use llama.cpp, or another --hardware"
+            _(
+                "{engine} is planned for NVIDIA and AMD GPUs, and this machine has none: use "
+                "llama.cpp, or another --hardware"
+            ).format(engine=_TITLES[backend])
         )
     served = None
     for plan in plans(arch, machine):
@@ -73,7 +76,7 @@ def plans(arch: Architecture, machine: Machine) -> Iterator[EnginePlan]:
     become stages of a pipeline.
     """
     order = sorted(range(len(machine.gpus)), key=lambda i: _likeness(machine.gpus[i]))
-    groups = [tuple(same) for _, same in groupby(order, key=lambda i: _likeness(machine.gpus[i]))]
+    groups = [tuple(same) for _key, same in groupby(order, key=lambda i: _likeness(machine.gpus[i]))]
     found: list[EnginePlan] = []
     for group in groups:
         for n in range(1, len(group) + 1):
@@ -182,8 +185,10 @@ def _vllm(
     )
     pool = vllm.pool_of(arch, layout, ranks, share, settings.n_ctx, in_flight) if layout.groups else None
     notes = (
-        f"vLLM profiles a step of {batch.n_tokens:,} tokens (its default for this GPU) "
-        f"and {batch.n_seqs:,} sequence(s) (--max-num-seqs)",
+        _(
+            "vLLM profiles a step of {n_tokens:,} tokens (its default for this GPU) and "
+            "{n_seqs:,} sequence(s) (--max-num-seqs)"
+        ).format(n_tokens=batch.n_tokens, n_seqs=batch.n_seqs),
         *_partition_notes(plan, "VLLM_PP_LAYER_PARTITION"),
         *_pool_notes("vLLM", pool, settings, "--max-model-len"),
     )
@@ -216,7 +221,7 @@ def _sglang(
         )
     pool = None if arch.is_encoder else sglang.pool_of(arch, plan, ranks, settings.n_ctx)
     notes = (
-        "compute is what SGLang leaves free for activations and graphs by its own rule, not a measurement",
+        _("compute is what SGLang leaves free for activations and graphs by its own rule, not a measurement"),
         *_partition_notes(plan, "SGLANG_PP_LAYER_PARTITION"),
         *_pool_notes("SGLang", pool, settings, "--context-length"),
     )
@@ -226,19 +231,33 @@ def _sglang(
 def _partition_notes(plan: EnginePlan, variable: str) -> Iterator[str]:
     if plan.stage_layers:
         layers = ",".join(map(str, plan.stage_layers))
-        yield f"the GPUs differ: {variable}={layers} gives each as many layers as it has room for"
+        yield _("the GPUs differ: {variable}={layers} gives each as many layers as it has room for").format(
+            variable=variable, layers=layers
+        )
 
 
 def _pool_notes(engine: str, pool: Pool | None, settings: Settings, flag: str) -> Iterator[str]:
     if pool is None:
         return
     if not pool.kv_tokens:
-        yield f"{engine} would have no room for a cache with {pool.flag}"
+        yield _("{engine} would have no room for a cache with {flag}").format(engine=engine, flag=pool.flag)
         return
     yield (
-        f"{engine} takes {format_bytes(pool.reserved_bytes, digits=1)} of a GPU ({pool.flag}), whatever is "
-        f"needed: {format_bytes(pool.kv_bytes, digits=1)} of cache for {pool.kv_tokens:,} tokens, "
-        f"{pool.concurrency:.2f} requests of {settings.n_ctx:,} at once; longest {flag} {pool.max_n_ctx:,}"
+        _(
+            "{engine} takes {reserved} of a GPU ({share}), whatever is needed: {cache} of cache "
+            "for {n_tokens:,} tokens, {n:.2f} requests of {n_ctx:,} at once; longest {flag} "
+            "{longest:,}"
+        ).format(
+            engine=engine,
+            reserved=format_bytes(pool.reserved_bytes, digits=1),
+            share=pool.flag,
+            cache=format_bytes(pool.kv_bytes, digits=1),
+            n_tokens=pool.kv_tokens,
+            n=pool.concurrency,
+            n_ctx=settings.n_ctx,
+            flag=flag,
+            longest=pool.max_n_ctx,
+        )
     )
 
 
@@ -281,12 +300,16 @@ def _local(
     return Served(
         plan=EnginePlan(gpus=() if position is None else (position,)),
         memory=MemoryEstimate.of((*gpus, host), source),
-        notes=(_LOCAL_NOTES[backend],),
+        notes=(_(_LOCAL_NOTES[backend]),),
     )
 
 
 _LOCAL_NOTES: Final = {
-    "mlx": "by rule, not measured: MLX's cache grows as requests do; the figures are for their full length",
-    "transformers": "by rule, not measured: 16-bit activations of the whole prompt in one pass, no paging",
-    "onnx": "by rule, not measured: ONNX Runtime GenAI allocates the whole context's cache at the start",
+    "mlx": N_(
+        "by rule, not measured: MLX's cache grows as requests do; the figures are for their full length"
+    ),
+    "transformers": N_(
+        "by rule, not measured: 16-bit activations of the whole prompt in one pass, no paging"
+    ),
+    "onnx": N_("by rule, not measured: ONNX Runtime GenAI allocates the whole context's cache at the start"),
 }

@@ -10,6 +10,7 @@ from advisor.architecture import Architecture
 from advisor.errors import ConfigError
 from advisor.hf_quantization import hf_weights, scheme_named
 from advisor.hf_quantization.named import NAMES as HUB_FORMATS
+from advisor.i18n import _
 from advisor.tensors import Tensor, tensors
 from advisor.usecase import Backend
 from advisor.weights import Weights, weights_of
@@ -56,7 +57,11 @@ def engine_weights(arch: Architecture, quantization: str) -> Weights:
     if quantization in HUB_FORMATS:
         return hf_weights(arch, scheme_named(quantization))
     if quantization not in NAMES:
-        raise ConfigError(f"{quantization} is not a format of checkpoints; known: {', '.join(NAMES)}")
+        raise ConfigError(
+            _("{quantization} is not a format of checkpoints; known: {known}").format(
+                quantization=quantization, known=", ".join(NAMES)
+            )
+        )
     rows = tensors(arch)
     sizes = ((row.name, ceil(prod(row.shape) * _bits(row, quantization) / 8)) for row in rows)
     return weights_of(arch, sizes)

@@ -13,6 +13,7 @@ from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.caches import F32, kv_token_bytes
 from advisor.errors import AdvisorError
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.serving.activations import activation_bytes
 from advisor.serving.ranks import BF16, rotary_bytes
 from advisor.settings import Settings
@@ -50,10 +51,16 @@ def needs_of(
     Raises `AdvisorError` where the engine has no such cache, or does not run on that machine.
     """
     if settings.kv_type not in _CACHES[backend]:
-        known = " or ".join(_CACHES[backend])
-        raise AdvisorError(f"{backend} has no {settings.kv_type} cache: use --kv-type {known}")
+        known = _(" or ").join(_CACHES[backend])
+        raise AdvisorError(
+            _("{backend} has no {kv_type} cache: use --kv-type {known}").format(
+                backend=backend, kv_type=settings.kv_type, known=known
+            )
+        )
     if backend == "mlx" and not any(gpu.vendor == "apple" for gpu in machine.gpus):
-        raise AdvisorError("MLX runs on Apple silicon only: plan for a Mac with --hardware, or use llama.cpp")
+        raise AdvisorError(
+            _("MLX runs on Apple silicon only: plan for a Mac with --hardware, or use llama.cpp")
+        )
     n_prompt = min(settings.n_ctx, MLX_PREFILL_TOKENS) if backend == "mlx" else settings.n_ctx
     rows = n_prompt * (1 if backend == "mlx" else settings.n_seqs)
     return Needs(

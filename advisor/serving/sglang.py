@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from advisor.architecture import Architecture, LayerKind
 from advisor.errors import AdvisorError
 from advisor.hardware import Gpu
+from advisor.i18n import _
 from advisor.serving.blocks import CACHE_BYTES, state_bytes, token_bytes
 from advisor.serving.devices import free_bytes
 from advisor.serving.plan import EnginePlan, Pool
@@ -83,7 +84,9 @@ def ranks_of(
     Raises `AdvisorError` for a cache type that SGLang does not have.
     """
     if kv_type not in CACHE_BYTES:
-        raise AdvisorError(f"SGLang has no {kv_type} cache: use --kv-type f16 or fp8")
+        raise AdvisorError(
+            _("SGLang has no {kv_type} cache: use --kv-type f16 or fp8").format(kv_type=kv_type)
+        )
     parts = plan.stages(arch.n_layers)
     return tuple(
         _rank(arch, weights, kv_type, parts[plan.stage_of(i)], gpu, plan) for i, gpu in enumerate(gpus)

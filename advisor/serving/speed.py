@@ -10,6 +10,7 @@ from advisor.assessment import SpeedEstimate
 from advisor.batching import Scheduler, first_token_s
 from advisor.engine_steps import Driver, Roofline, roofline
 from advisor.hardware import Machine
+from advisor.i18n import _
 from advisor.loads import Loads
 from advisor.memory import Split
 from advisor.serving.plan import EnginePlan, Served
@@ -100,12 +101,19 @@ def _estimate(
 def _basis(steps: Roofline, n_seqs: int, depth: int, gpus: str) -> Iterator[str]:
     reading_s = steps.shared_s + steps.experts_s * steps.expert_share
     cache_s = n_seqs * steps.cache_s * depth
-    yield (
-        f"continuous batching on {gpus}: a step of {n_seqs} takes"
-        f" {1e3 * steps(n_seqs, depth, 0, 0.0):.1f} ms, {1e3 * reading_s:.1f} of them for weights"
-        f" and {1e3 * cache_s:.1f} for caches"
+    yield _(
+        "continuous batching on {gpus}: a step of {n_seqs} takes {step_ms:.1f} ms, {weights_ms:.1f} of them "
+        "for weights and {caches_ms:.1f} for caches"
+    ).format(
+        gpus=gpus,
+        n_seqs=n_seqs,
+        step_ms=1e3 * steps(n_seqs, depth, 0, 0.0),
+        weights_ms=1e3 * reading_s,
+        caches_ms=1e3 * cache_s,
     )
-    yield f"band from {BAND.n_rows} measured runs on {BAND.n_devices} devices (vLLM and SGLang)"
+    yield _("band from {n_rows} measured runs on {n_devices} devices (vLLM and SGLang)").format(
+        n_rows=BAND.n_rows, n_devices=BAND.n_devices
+    )
 
 
 def _is_linked(machine: Machine) -> bool:

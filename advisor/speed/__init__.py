@@ -10,6 +10,7 @@ from collections import Counter
 from math import ceil
 
 from advisor.assessment import SpeedEstimate
+from advisor.i18n import _, ngettext
 from advisor.speed.fitted import FITTED
 from advisor.speed.load import DeviceLoad, Engine
 from advisor.speed.rates import Band, Rates, rates_key
@@ -52,7 +53,7 @@ def estimate_speed(work: Work, *, n_seqs: int, depth: int, prompt_tokens: int) -
         ttft_s=None if prefill_s is None else prefill_s + waiting_s,
         depth=depth,
         prompt_tokens=prompt_tokens,
-        basis=f"roofline: {_sources(work)}; {_band_text(name, band)}",
+        basis=_("roofline: {sources}; {band}").format(sources=_sources(work), band=_band_text(name, band)),
     )
 
 
@@ -65,18 +66,30 @@ def _sources(work: Work) -> str:
 def _source(work: Work, load: DeviceLoad) -> str:
     share = work.weights_share(load)
     bandwidth = (load.bandwidth_bytes_per_s or 0) / GB
-    cache = f" and {load.kv_bytes / GB:.1f} GB of cache" if load.kv_bytes >= GB // 20 else ""
-    text = f"{load.weight_bytes / GB:.2g} GB of weights{cache} per token"
+    text = (
+        _("{weights:.2g} GB of weights and {cache:.1f} GB of cache per token")
+        if load.kv_bytes >= GB // 20
+        else _("{weights:.2g} GB of weights per token")
+    )
+    read = text.format(weights=load.weight_bytes / GB, cache=load.kv_bytes / GB)
     if load.kind == "cpu" and load.physical_cores:
         memory_s = load.weight_bytes / (share * bandwidth * GB)
         if work.cpu_decode_s(load) > memory_s:
-            limits = f"compute (cores: {load.physical_cores}), not by {bandwidth:.0f} GB/s"
-            return f"{text}, limited by {limits} ({load.name})"
-    return f"{text} at {share:.0%} of {bandwidth:.0f} GB/s ({load.name})"
+            return _(
+                "{read}, limited by compute (cores: {cores}), not by {bandwidth:.0f} GB/s ({device})"
+            ).format(read=read, cores=load.physical_cores, bandwidth=bandwidth, device=load.name)
+    return _("{read} at {share:.0%} of {bandwidth:.0f} GB/s ({device})").format(
+        read=read, share=share, bandwidth=bandwidth, device=load.name
+    )
 
 
 def _band_text(name: str, band: Band) -> str:
     if not band.n_rows:
-        return f"band by judgement, no measured run of this kind ({name}) is known"
-    devices = "1 device" if band.n_devices == 1 else f"{band.n_devices} devices"
-    return f"band from {band.n_rows} measured runs on {devices} ({name})"
+        return _("band by judgement, no measured run of this kind ({placement}) is known").format(
+            placement=name
+        )
+    return ngettext(
+        "band from {n_rows} measured runs on {n_devices} device ({placement})",
+        "band from {n_rows} measured runs on {n_devices} devices ({placement})",
+        band.n_devices,
+    ).format(n_rows=band.n_rows, n_devices=band.n_devices, placement=name)

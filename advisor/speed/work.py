@@ -7,11 +7,13 @@ work one after the other: a second GPU adds capacity, not speed. Reading a promp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil, sqrt
 from typing import Final, NamedTuple
 
 from advisor.engine_steps import FITTED as ENGINE_STEPS
 from advisor.engine_steps import Driver
+from advisor.i18n import N_, _
 from advisor.speed.constants import Constants
 from advisor.speed.fitted import FITTED
 from advisor.speed.load import DeviceLoad, Engine
@@ -35,6 +37,17 @@ COPY_BATCH: Final = 32
 """llama.cpp copies host weights to a GPU for batches of at least this many tokens, and computes there."""
 PCIE_BYTES_PER_S: Final = 12 * GB
 """What such copies reach: about half of PCIe 4.0 x16, since the source is not pinned memory."""
+PLACEMENTS: Final[Mapping[str, str]] = {
+    "one NVIDIA GPU": N_("one NVIDIA GPU"),
+    "mixtures of experts on one GPU": N_("mixtures of experts on one GPU"),
+    "several GPUs": N_("several GPUs"),
+    "AMD GPUs": N_("AMD GPUs"),
+    "Apple GPUs": N_("Apple GPUs"),
+    "other GPUs": N_("other GPUs"),
+    "CPUs": N_("CPUs"),
+    "GPU and CPU together": N_("GPU and CPU together"),
+}
+"""The rows of `Constants.bands` in words."""
 WIDER: Final = 0.6
 """On the low end of the band where the memory is faster than any measured: kernels may bind first."""
 
@@ -105,12 +118,13 @@ class Work(NamedTuple):
         return device_s / self._overlap(n_graphs) + self._boundaries_s() * n_graphs
 
     def band(self) -> tuple[str, Band]:
-        """The kind of placement whose measurements tell how far off this may be."""
+        """The kind of placement, in words, whose measurements tell how far off this may be."""
         name = self.band_name()
-        band = self.constants.bands[name]
+        text, band = _(PLACEMENTS[name]), self.constants.bands[name]
         if any((load.bandwidth_bytes_per_s or 0) > self.constants.measured_bandwidth for load in self.gpus):
-            return f"{name} (its memory is faster than any measured)", band._replace(low=band.low * WIDER)
-        return name, band
+            text = _("{placement} (its memory is faster than any measured)").format(placement=text)
+            return text, band._replace(low=band.low * WIDER)
+        return text, band
 
     def band_name(self) -> str:
         """The row of `Constants.bands` for this placement."""

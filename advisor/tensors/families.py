@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from advisor.architecture import Architecture
 from advisor.errors import ConfigError
+from advisor.i18n import _
 
 
 class Family(NamedTuple):
@@ -211,7 +212,9 @@ def family_of(arch: Architecture) -> Family:
     family = FAMILIES.get(arch.family)
     if family is None:
         raise ConfigError(
-            f"the architecture {arch.family!r} has no rules yet; a .gguf of the model can be estimated from "
-            f"its own header (known: {', '.join(sorted(FAMILIES))})"
+            _(
+                "the architecture {family!r} has no rules yet; a .gguf of the model can be "
+                "estimated from its own header (known: {known})"
+            ).format(family=arch.family, known=", ".join(sorted(FAMILIES)))
         )
     return family

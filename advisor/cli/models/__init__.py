@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from advisor.cli.localized import LocalizedGroup
 from advisor.cli.models.add import add_command
 from advisor.cli.models.check import check_command
 from advisor.cli.models.compare import compare_command
@@ -12,7 +13,7 @@ from advisor.cli.models.showing import show_command
 from advisor.cli.models.sync import sync_command
 
 
-@click.group(name="models")
+@click.group(name="models", cls=LocalizedGroup)
 def command() -> None:
     """Look into the model catalog, and keep one of your own."""
 

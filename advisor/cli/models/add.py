@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
+from advisor.i18n import _
 from advisor.value import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _KINDS: Final = ("chat", "embedding", "rerank")
 
 
-@click.command("add")
+@click.command("add", cls=LocalizedCommand)
 @click.argument("repo")
 @click.option("--as", "as_id", metavar="ID", help="Id in the catalog.  [default: the repository's name]")
 @click.option("--kind", type=click.Choice(_KINDS), help="What it is for.  [default: as the hub says]")
@@ -69,7 +71,8 @@ def _repository(text: str) -> str:
 
     name = hub_name(text.removeprefix("https://huggingface.co/").rstrip("/"))
     if name is None or name.file or name.quantization:
-        raise click.BadParameter(f"{text!r} is not a repository such as Qwen/Qwen3-8B", param_hint="REPO")
+        refusal = _("{text!r} is not a repository such as Qwen/Qwen3-8B").format(text=text)
+        raise click.BadParameter(refusal, param_hint="REPO")
     return name.repo
 
 
@@ -81,7 +84,8 @@ def _refuse_taken(name: str, repo: str, *, force: bool) -> None:
     from advisor.user_catalog import load_catalog, own_ids
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
-        raise click.BadParameter(f"{name!r}: use a-z, 0-9, '.' and '-', as in qwen3-8b", param_hint="--as")
+        refusal = _("{name!r}: use a-z, 0-9, '.' and '-', as in qwen3-8b").format(name=name)
+        raise click.BadParameter(refusal, param_hint="--as")
     if force:
         return
     catalog = load_catalog()
@@ -90,11 +94,25 @@ def _refuse_taken(name: str, repo: str, *, force: bool) -> None:
             model = catalog.get(taken)
         except UnknownModelError:
             continue
-        whose = "your" if model.id in own_ids(catalog) else "the shipped"
-        otherwise = "choose another id with --as, or replace it with" if taken == name else "or add it with"
         raise AdvisorError(
-            f"{taken} is in {whose} catalog already, as {model.id}: use it, {otherwise} --force"
+            _taken(own=model.id in own_ids(catalog), by_id=taken == name).format(taken=taken, model=model.id)
         )
+
+
+def _taken(*, own: bool, by_id: bool) -> str:
+    if own and by_id:
+        return _(
+            "{taken} is in your catalog already, as {model}: use it, choose another id with --as, or replace"
+            " it with --force"
+        )
+    if own:
+        return _("{taken} is in your catalog already, as {model}: use it, or add it with --force")
+    if by_id:
+        return _(
+            "{taken} is in the shipped catalog already, as {model}: use it, choose another id with --as, or"
+            " replace it with --force"
+        )
+    return _("{taken} is in the shipped catalog already, as {model}: use it, or add it with --force")
 
 
 def _read(repo: str, wanted: Wanted, packaged: list[str]) -> UserEntry:
@@ -103,12 +121,12 @@ def _read(repo: str, wanted: Wanted, packaged: list[str]) -> UserEntry:
     from advisor.hub_cards import patiently
     from advisor.hub_entries import read_entry
 
-    with progress(len(packaged) + 2, "Reading") as step:
+    with progress(len(packaged) + 2, _("Reading")) as step:
         cards = []
         for name in (repo, *packaged):
             step(name)
             cards.append(_card(name))
-        step("headers")
+        step(_("headers"))
         return patiently(lambda: read_entry(cards[0], wanted, cards[1:], today()), tell)
 
 
@@ -126,25 +144,31 @@ def _card(repo: str) -> HubCard:
 
 
 def _show(entry: UserEntry, path: Path, *, as_json: bool) -> None:
-    from advisor.units import format_bytes, format_count
+    from advisor.units import format_bytes, format_count, rjust
 
     model = entry.model
     if as_json:
         document = {"schema_version": SCHEMA_VERSION, "path": str(path), **entry.model_dump(mode="json")}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    gated = ", gated" if model.license.gated else ""
+    license_id = model.license.id
     click.echo(
-        f"{model.id}: {model.architecture.family}, {format_count(model.n_params)} parameters, "
-        f"{model.architecture.n_ctx_train:,} tokens of context, licence {model.license.id}{gated}"
+        _("{id}: {family}, {params} parameters, {n_ctx:,} tokens of context, licence {license}").format(
+            id=model.id,
+            family=model.architecture.family,
+            params=format_count(model.n_params),
+            n_ctx=model.architecture.n_ctx_train,
+            license=_("{license}, gated").format(license=license_id) if model.license.gated else license_id,
+        )
     )
     for artifact in model.artifacts:
-        size = "size unknown" if artifact.bytes is None else format_bytes(artifact.bytes)
-        click.echo(f"  {artifact.quantization:8} {size:>12}  {artifact.repo}")
+        size = _("size unknown") if artifact.bytes is None else format_bytes(artifact.bytes)
+        click.echo(f"  {artifact.quantization:8} {rjust(size, 12)}  {artifact.repo}")
     if entry.unknown:
-        click.echo(f"the hub does not say: {', '.join(entry.unknown)} (add them to the file where you know)")
+        unsaid = _("the hub does not say: {fields} (add them to the file where you know)")
+        click.echo(unsaid.format(fields=", ".join(entry.unknown)))
     if model.kind == "chat" and "tools" in entry.unknown:
-        click.echo("it has no chat template on the hub: a base model answers no questions")
+        click.echo(_("it has no chat template on the hub: a base model answers no questions"))
     if all(artifact.format != "gguf" for artifact in model.artifacts):
-        click.echo("it offers no GGUF files: `--gguf REPO` adds a packager's, for llama.cpp and Ollama")
-    click.echo(f"written to {path}")
+        click.echo(_("it offers no GGUF files: `--gguf REPO` adds a packager's, for llama.cpp and Ollama"))
+    click.echo(_("written to {file}").format(file=path))

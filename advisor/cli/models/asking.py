@@ -9,6 +9,8 @@ from datetime import date
 
 import click
 
+from advisor.i18n import _
+
 
 def tell(message: str) -> None:
     """Say on stderr what is going on."""
@@ -30,10 +32,10 @@ def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         done = 0
 
-        def count(_: str) -> None:
+        def count(_name: str) -> None:
             nonlocal done
             if done % _EVERY == 0 and total > _EVERY:
-                tell(f"{what}: {done} of {total}")
+                tell(_("{what}: {done} of {total}").format(what=what, done=done, total=total))
             done += 1
 
         yield count

@@ -6,19 +6,25 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
+from advisor.i18n import N_, _
+from advisor.units import ljust
 from advisor.value import SCHEMA_VERSION
+
+LEVELS: Final = {"broken": N_("broken"), "stale": N_("stale"), "note": N_("note")}
+"""In the order of their weight."""
 
 if TYPE_CHECKING:
     from advisor.model import Model
     from advisor.upkeep import Finding
 
 
-@click.command("check")
+@click.command("check", cls=LocalizedCommand)
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
 @click.option("--own", is_flag=True, help="Check your own entries alone.")
 @click.option("--offline", is_flag=True, help="Do not ask the hub.")
@@ -59,10 +65,12 @@ def _ask(models: Sequence[Model]) -> list[Finding]:
     from advisor.upkeep import findings_online, n_repos
 
     try:
-        with progress(n_repos(models), "Asking the hub") as step:
+        with progress(n_repos(models), _("Asking the hub")) as step:
             return list(findings_online(models, tell, step))
     except DownloadError as error:
-        raise DownloadError(f"{error}; --offline checks what needs no network") from error
+        raise DownloadError(
+            _("{error}; --offline checks what needs no network").format(error=error)
+        ) from error
 
 
 def _show(findings: list[Finding], models: Sequence[Model], *, as_json: bool) -> None:
@@ -76,6 +84,8 @@ def _show(findings: list[Finding], models: Sequence[Model], *, as_json: bool) ->
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     for finding in sorted(findings, key=lambda f: (f.level.value, f.model or "")):
-        click.echo(f"{finding.level.value:7} {finding.model or 'your catalog'}: {finding.text}")
-    told = ", ".join(f"{counts[level]} {level}" for level in ("broken", "stale", "note") if counts[level])
-    click.echo(f"{len(models)} models checked: {told or 'nothing to report'}.")
+        level = ljust(_(LEVELS[finding.level.value]), 7)
+        click.echo(f"{level} {finding.model or _('your catalog')}: {finding.text}")
+    told = ", ".join(f"{counts[level]} {_(word)}" for level, word in LEVELS.items() if counts[level])
+    summary = _("{n} models checked: {findings}.")
+    click.echo(summary.format(n=len(models), findings=told or _("nothing to report")))

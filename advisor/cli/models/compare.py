@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from advisor.assessment import EVIDENCE_WORDS
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
+from advisor.cli.models.wording import with_active
 from advisor.cli.recommend import USE_CASES
-from advisor.cli.show import speed_line
+from advisor.cli.show import decode_rates, speed_line
+from advisor.i18n import N_, _
 from advisor.units import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -17,12 +21,16 @@ if TYPE_CHECKING:
     from advisor.comparison import Comparison, Side
     from advisor.hardware import Accelerator
 
-_TERMS: Final = {True: ", commercial use", False: ", not commercial", None: ""}
-_FITS: Final = {True: "yes", False: "no", None: "unknown"}
-_UNKNOWN: Final = "unknown"
+_UNKNOWN: Final = N_("unknown")
+_TERMS: Final = {
+    True: N_("{license}, commercial use"),
+    False: N_("{license}, not commercial"),
+    None: "{license}",
+}
+_FITS: Final = {True: N_("yes"), False: N_("no"), None: _UNKNOWN}
 
 
-@click.command("compare")
+@click.command("compare", cls=LocalizedCommand)
 @click.argument("names", metavar="MODEL MODEL...", nargs=-1, required=True)
 @click.option(
     "--use-case", type=click.Choice(USE_CASES), help="What they are for.  [default: what the first is]"
@@ -51,7 +59,7 @@ def compare_command(
     from advisor.user_catalog import load_catalog
 
     if len(names) < 2:
-        raise click.UsageError("name two models or more")
+        raise click.UsageError(_("name two models or more"))
     result = compare(
         names,
         machine_from(hardware, accelerator),
@@ -76,10 +84,10 @@ def _show(result: Comparison) -> None:
     for title in ("", *(side.model for side in result.models)):
         table.add_column(title, overflow="fold")
     for title, cell in _ROWS:
-        table.add_row(title, *(cell(side) for side in result.models))
+        table.add_row(_(title), *(cell(side) for side in result.models))
     for title, cells in _scores(result.models):
         table.add_row(title, *cells)
-    out.print(f"[bold]On[/] {result.machine}\n")
+    out.print(_("[bold]On[/] {machine}").format(machine=result.machine) + "\n")
     out.print(table)
     out.print()
     for sentence in result.differences:
@@ -96,46 +104,58 @@ def _scores(sides: Sequence[Side]) -> Iterator[tuple[str, list[str]]]:
         ]
         spoken = f", {language}" if language else ""
         if any(quality and quality.score is not None for quality in found):
-            yield f"score, {use_case.value}{spoken}", [_score(quality) for quality in found]
+            title = _("score, {use_case}").format(use_case=use_case.value)
+            yield title + spoken, [_score(quality) for quality in found]
 
 
 def _score(quality: Quality | None) -> str:
     if quality is None or quality.score is None:
-        return _UNKNOWN
+        return _(_UNKNOWN)
     band = f", {quality.low:.0f}-{quality.high:.0f}" if quality.low and quality.high else ""
-    return f"{quality.score:.0f} ({quality.evidence}{band})"
+    return f"{quality.score:.0f} ({_(EVIDENCE_WORDS[quality.evidence])}{band})"
 
 
 def _parameters(side: Side) -> str:
     total = format_count(side.n_params)
     mixed = side.n_params != side.n_params_active
-    return f"{total}, {format_count(side.n_params_active)} active" if mixed else total
+    return with_active(total, side.n_params_active) if mixed else total
 
 
 def _abilities(side: Side) -> str:
     if side.reasoning is None:
-        return _UNKNOWN
-    named = [name for name, has in (("thinking", side.reasoning), ("tools", side.tools)) if has]
+        return _(_UNKNOWN)
+    named = [name for name, has in ((_("thinking"), side.reasoning), (_("tools"), side.tools)) if has]
     return ", ".join(named) or "-"
 
 
 def _speed(side: Side) -> str:
     if side.estimate.fits is False:
         return "-"
-    return speed_line(side.estimate.speed, side.kind).partition(" at ")[0]
+    if side.estimate.speed is not None and side.kind == "chat":
+        return decode_rates(side.estimate.speed)
+    return speed_line(side.estimate.speed, side.kind)
+
+
+def _terms(side: Side) -> str:
+    return _(_TERMS[side.commercial]).format(license=_(_known(side.license)))
+
+
+def _known(value: object) -> str:
+    """What is known, or the word for what is not."""
+    return str(value or _(_UNKNOWN))
 
 
 _ROWS: Final[Sequence[tuple[str, Callable[[Side], str]]]] = (
-    ("licence", lambda side: (side.license or _UNKNOWN) + _TERMS[side.commercial]),
-    ("released", lambda side: str(side.released or _UNKNOWN)),
-    ("parameters", _parameters),
-    ("context", lambda side: f"{side.n_ctx_train:,}"),
-    ("takes", lambda side: ", ".join(side.modalities) or _UNKNOWN),
-    ("languages", lambda side: ", ".join(side.languages) or _UNKNOWN),
-    ("trained for", _abilities),
-    ("quantization", lambda side: side.estimate.quantization),
-    ("file", lambda side: format_bytes(side.file_bytes) if side.file_bytes else _UNKNOWN),
-    ("memory", lambda side: format_bytes(side.estimate.memory.total_bytes)),
-    ("fits", lambda side: _FITS[side.estimate.fits]),
-    ("speed", _speed),
+    (N_("licence"), _terms),
+    (N_("released"), lambda side: _known(side.released)),
+    (N_("parameters"), _parameters),
+    (N_("context"), lambda side: f"{side.n_ctx_train:,}"),
+    (N_("takes"), lambda side: _known(", ".join(side.modalities))),
+    (N_("languages"), lambda side: _known(", ".join(side.languages))),
+    (N_("trained for"), _abilities),
+    (N_("quantization"), lambda side: side.estimate.quantization),
+    (N_("file"), lambda side: _known(side.file_bytes and format_bytes(side.file_bytes))),
+    (N_("memory"), lambda side: format_bytes(side.estimate.memory.total_bytes)),
+    (N_("fits"), lambda side: _(_FITS[side.estimate.fits])),
+    (N_("speed"), _speed),
 )

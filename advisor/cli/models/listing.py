@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from advisor.catalog import Catalog
+from advisor.cli.localized import LocalizedCommand
 from advisor.cli.models.wording import document, quality, size
+from advisor.i18n import _
 from advisor.model import Model, ModelKind
 from advisor.units import format_bytes
 from advisor.user_catalog import load_catalog, own_ids
@@ -26,7 +28,7 @@ _PARAMS: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([MB]?)", re.IGNORECASE)
 _POWERS: Final = {"": 1, "m": 10**6, "b": 10**9}
 
 
-@click.command("list")
+@click.command("list", cls=LocalizedCommand)
 @click.option("--kind", type=click.Choice(_KINDS), help="Only models of that kind.")
 @click.option("--family", metavar="NAME", help="Only models of that family: qwen3, gemma4 …")
 @click.option("--max-params", metavar="N", help="Only models of at most so many parameters: 8B, 500M …")
@@ -61,7 +63,7 @@ def list_command(
         _print(models, catalog, as_json=as_json)
 
 
-@click.command("search")
+@click.command("search", cls=LocalizedCommand)
 @click.argument("text", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
 def search_command(text: tuple[str, ...], as_json: bool) -> None:
@@ -76,7 +78,8 @@ def _param_count(text: str) -> int:
     match = _PARAMS.fullmatch(text.strip())
     if match is None:
         raise click.BadParameter(
-            f"{text!r} is not a number of parameters such as 8B", param_hint="--max-params"
+            _("{text!r} is not a number of parameters such as 8B").format(text=text),
+            param_hint="--max-params",
         )
     number, power = match.groups()
     return int(float(number) * _POWERS[power.lower()])
@@ -100,24 +103,26 @@ def _print(models: list[Model], catalog: Catalog, *, as_json: bool) -> None:
 
     out = console()
     if not models:
-        out.print("No model of the catalog is like that; `advisor models list` shows all.", markup=False)
+        none = _("No model of the catalog is like that; `advisor models list` shows all.")
+        out.print(none, markup=False)
         return
     out.print(_table(models, catalog))
-    out.print(f"[dim]{len(models)} models, checked {catalog.date}; advisor models show MODEL tells more.[/]")
+    told = _("{n} models, checked {date}; advisor models show MODEL tells more.")
+    out.print(f"[dim]{told.format(n=len(models), date=catalog.date)}[/]")
 
 
 def _table(models: Iterable[Model], catalog: Catalog) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("model", "kind"):
+    for title in (_("model"), _("kind")):
         table.add_column(title, no_wrap=True)
-    for title in ("parameters", "context", "score"):
+    for title in (_("parameters"), _("context"), _("score")):
         table.add_column(title, justify="right", no_wrap=True)
-    for title in ("released", "licence"):
+    for title in (_("released"), _("licence")):
         table.add_column(title, no_wrap=True)
     own = own_ids(catalog)
-    table.add_column("yours" if own else "", no_wrap=True)
+    table.add_column(_("yours") if own else "", no_wrap=True)
     for model in models:
         score = quality(model, catalog).score
         table.add_row(
@@ -125,10 +130,10 @@ def _table(models: Iterable[Model], catalog: Catalog) -> Table:
             model.kind.value,
             size(model),
             f"{model.architecture.n_ctx_train:,}",
-            "unknown" if score is None else f"{score:.0f}",
+            _("unknown") if score is None else f"{score:.0f}",
             str(model.released),
-            model.license.id,
-            "yes" if model.id in own else "",
+            _(model.license.id),  # one id is a word: unknown
+            _("yes") if model.id in own else "",
         )
     return table
 
@@ -161,9 +166,12 @@ def _print_downloads(models: list[Model], *, as_json: bool) -> None:
     if rows:
         out.print(_downloads_table(rows))
     for one in others:
-        out.print(f"not in the catalog: {_label(one)}, {format_bytes(one.bytes)} ({one.store})", markup=False)
+        unlisted = _("not in the catalog: {name}, {size} ({store})")
+        out.print(
+            unlisted.format(name=_label(one), size=format_bytes(one.bytes), store=one.store), markup=False
+        )
     if not found:
-        out.print("No model was found in the stores of Hugging Face, llama.cpp, LM Studio and Ollama.")
+        out.print(_("No model was found in the stores of Hugging Face, llama.cpp, LM Studio and Ollama."))
 
 
 def _place(download: Download) -> dict[str, object]:
@@ -179,13 +187,13 @@ def _downloads_table(rows: Iterable[Held]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("model", no_wrap=True)
-    table.add_column("quantization", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("store", no_wrap=True)
-    table.add_column("path", overflow="fold")
+    table.add_column(_("model"), no_wrap=True)
+    table.add_column(_("quantization"), no_wrap=True)
+    table.add_column(_("size"), justify="right", no_wrap=True)
+    table.add_column(_("store"), no_wrap=True)
+    table.add_column(_("path"), overflow="fold")
     for row in rows:
         one = row.download
-        label = row.quantization or "unknown"
+        label = row.quantization or _("unknown")
         table.add_row(row.model, label, format_bytes(one.bytes), one.store, one.path)
     return table

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options
+from advisor.cli.localized import LocalizedCommand
+from advisor.i18n import _
 from advisor.value import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from advisor.upkeep import Synced
 
 
-@click.command("sync")
+@click.command("sync", cls=LocalizedCommand)
 @click.argument("names", metavar="[ID]...", nargs=-1)
 @options.as_json
 def sync_command(names: tuple[str, ...], as_json: bool) -> None:
@@ -38,7 +40,7 @@ def sync_command(names: tuple[str, ...], as_json: bool) -> None:
         if name not in entries:
             raise missing_id(name)
     reports: list[Synced] = []
-    with progress(len(names or entries), "Asking the hub") as step:
+    with progress(len(names or entries), _("Asking the hub")) as step:
         for name in names or entries:
             step(name)
             report, entry = refresh(entries[name], today(), tell)
@@ -57,11 +59,12 @@ def _show(reports: list[Synced], *, as_json: bool) -> None:
         )
         return
     if not reports:
-        click.echo("Your catalog is empty: `advisor models add OWNER/NAME` adds a model of the hub.")
+        click.echo(_("Your catalog is empty: `advisor models add OWNER/NAME` adds a model of the hub."))
     for report in reports:
         if report.failed:
-            click.echo(f"{report.model}: left as it was: {report.failed}")
+            kept = _("{model}: left as it was: {reason}")
+            click.echo(kept.format(model=report.model, reason=report.failed))
         elif not report.changes:
-            click.echo(f"{report.model}: nothing changed")
+            click.echo(_("{model}: nothing changed").format(model=report.model))
         for change in report.changes:
             click.echo(f"{report.model}: {change}")

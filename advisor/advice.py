@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from advisor.alternatives import choose_alternatives, trade_off
 from advisor.backends import vllm
 from advisor.candidates import DOES_NOT_FIT, Option, Turned, lifts
-from advisor.contest import Contest, Shelf, anyone
+from advisor.contest import Contest, Downloads, Shelf, anyone
+from advisor.downloaded import downloaded_first, downloaded_reason
 from advisor.hardware import Machine
 from advisor.i18n import N_, _
 from advisor.model import Model, ModelKind
@@ -19,7 +20,7 @@ from advisor.projectors import max_image_tokens
 from advisor.proof import Proof
 from advisor.proposal import PROJECTOR_TYPE, candidate_of, projector_room
 from advisor.ranking import Contender, Ranked
-from advisor.reasons import nearest_miss, outranked, passed_over
+from advisor.reasons import nearest_miss, outranked, passed_over, superseded
 from advisor.sensitivity import sensitivity
 from advisor.units import format_bytes
 from advisor.usecase import DEFAULT_N_CTX, Backend, Requirements
@@ -73,7 +74,7 @@ def recommend_on(
             }
             return result.model_copy(update=told)
     contest = Contest(shelf, requirements, machine)
-    proven = _prove_first(contest.ranked(), prove)
+    proven = _prove_first(_downloaded_first(contest.ranked(), shelf.downloads), prove)
     shown = [] if proven.pick is None else [proven.pick]
     out = {row.option.model.id for row in proven.too_large}
 
@@ -84,9 +85,11 @@ def recommend_on(
     if proven.pick is not None:
         shown += choose_alternatives(proven.pick, others, limit)
     picks = [candidate_of(row, requirements, machine, shelf.quality) for row in shown]
-    for i, row in enumerate(shown[1:], 1):
-        why = (trade_off(row, shown[0]), *picks[i].reasons)
-        picks[i] = picks[i].model_copy(update={"reasons": why})
+    for i, pick in enumerate(picks):
+        why = [trade_off(shown[i], shown[0]), *pick.reasons] if i else [*pick.reasons]
+        if download := shelf.downloads.get((pick.model, pick.quantization)):
+            why.append(downloaded_reason(download))
+        picks[i] = pick.model_copy(update={"reasons": tuple(why)})
     choice = picks[0] if picks else None
     notes = [*proven.notes, *_notes(requirements, shown)]
     if proven.pick is not None:
@@ -102,6 +105,17 @@ def recommend_on(
         rejected=tuple(sorted(rejected, key=lambda r: r.model)),
         notes=tuple(notes),
         catalog_date=shelf.date,
+    )
+
+
+def _downloaded_first(rows: Iterable[Ranked], downloads: Downloads) -> Iterable[Ranked]:
+    if not downloads:
+        return rows
+    return downloaded_first(
+        rows,
+        lambda row: row.score,
+        lambda row: row.setbacks,
+        lambda row: (row.option.model.id, row.option.artifact.quantization) in downloads,
     )
 
 
@@ -144,7 +158,7 @@ def _why_not(contest: Contest, model: Model, shown: Sequence[Ranked], by_plan: R
     if isinstance(weighed, Turned):
         return weighed
     if newer := contest.successor_known_in_use(model.id):
-        return Turned(_("superseded by {newer}, which also fits").format(newer=newer))
+        return Turned(superseded(newer))
     return outranked(weighed, shown[0]) if weighed else passed_over(*contest.bound(model.id), shown[0])
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from advisor.advice import DEFAULT_LIMIT, recommend_on, unproven
 from advisor.candidates import Option
 from advisor.catalog import Catalog
 from advisor.contest import Shelf
-from advisor.errors import ConfigError
+from advisor.downloaded import Download, by_choice, held
+from advisor.errors import ConfigError, UnknownModelError
 from advisor.estimation import Estimate, Workload, depth_within, estimate_on, prompt_within
 from advisor.hardware import Machine
 from advisor.i18n import _
@@ -26,9 +28,12 @@ from advisor.usecase import Backend, Method, Requirements
 from advisor.user_catalog import load_catalog
 from advisor.weights import Weights
 
+if TYPE_CHECKING:
+    from advisor.explanation import Explanation
+
 _log = logging.getLogger("advisor")
 
-__all__ = ["detect", "estimate", "load_catalog", "machine_of", "recommend", "workload_of"]
+__all__ = ["detect", "estimate", "explain", "load_catalog", "machine_of", "recommend", "workload_of"]
 
 
 def estimate(
@@ -143,8 +148,11 @@ def recommend(
     limit: int = DEFAULT_LIMIT,
     method: Method = "rules",
     on_slow: Callable[[], None] | None = None,
+    downloads: Iterable[Download] = (),
 ) -> Recommendation:
     """The best model for the requirements on the machine (None: this one), offline.
+
+    downloads: models that are on its disk already, preferred among equals.
 
     method: whether llama.cpp is asked for its own plan of the pick, as in `estimate`. on_slow: called when
     that takes over a second.
@@ -152,9 +160,7 @@ def recommend(
     known = catalog or load_catalog()
     needs = requirements or Requirements()
     _log.info("catalog of %s, %d models; requirements: %s", known.date, len(known.models), needs)
-    shelf = Shelf(
-        known.models, known.weights, known.quality, known.date, known.compute, known.checkpoints
-    )
+    shelf = _shelf(known, downloads)
     machine = machine or detect()
 
     def prover(room: Machine) -> Callable[[Option], Proof]:
@@ -169,6 +175,36 @@ def recommend(
     for turned in result.rejected:
         _log.info("not %s: %s", turned.model, turned.reason)
     return result
+
+
+def _shelf(known: Catalog, downloads: Iterable[Download] = ()) -> Shelf:
+    return Shelf(
+        known.models,
+        known.weights,
+        known.quality,
+        known.date,
+        known.compute,
+        known.checkpoints,
+        by_choice(held(known.models, downloads)) if downloads else {},
+    )
+
+
+def explain(result: Recommendation, model: str, *, catalog: Catalog | None = None) -> Explanation:
+    """Why a model, by its id or an alias, is not the choice of a recommendation.
+
+    Raises `UnknownModelError` for a name that is not in the catalog, or whose kind was not asked for.
+    """
+    from advisor.explanation import explain as explain_on
+
+    known = catalog or load_catalog()
+    meant = known.get(model)
+    if meant.kind is not result.kind:
+        raise UnknownModelError(
+            _("{model} is for {kind}, which was not asked for: try --use-case {kind}").format(
+                model=meant.id, kind=meant.kind.value
+            )
+        )
+    return explain_on(_shelf(known), result, meant.id)
 
 
 def _prover_of_options(

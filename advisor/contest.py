@@ -16,8 +16,9 @@ from typing import Final
 from advisor.backends import BACKENDS
 from advisor.candidates import Known, Turned, offers
 from advisor.compiled import Compiled
+from advisor.downloaded import Download
 from advisor.hardware import Machine
-from advisor.model import Model, ModelKind
+from advisor.model import Artifact, Model, ModelKind
 from advisor.proposal import beside_projector, projector_room
 from advisor.quality import QualityData, quality_of
 from advisor.ranking import (
@@ -32,9 +33,12 @@ from advisor.ranking import (
 from advisor.usecase import Backend, Requirements
 from advisor.weights import Weights
 
+Downloads = Mapping[tuple[str, str], Download]
+"""What lies on the disk already, by model and quantization."""
+
 
 class Shelf:
-    """The catalog's part that a recommendation is made from."""
+    """The catalog's part that a recommendation is made from, and what of it is on the disk."""
 
     def __init__(
         self,
@@ -44,14 +48,19 @@ class Shelf:
         catalog_date: date,
         compute: Mapping[str, Compiled] = MappingProxyType({}),
         checkpoints: Mapping[str, Mapping[str, Weights]] = MappingProxyType({}),
+        downloads: Downloads = MappingProxyType({}),
     ) -> None:
         self.models, self.quality, self.date = models, quality, catalog_date
         self.weights, self.checkpoints, self.compute = weights, checkpoints, compute
+        self.downloads = downloads
 
     def known_of(self, model: Model) -> Known:
         """What was computed of a model beforehand."""
-        parts = (self.weights, self.checkpoints, self.compute)
-        return Known(*(part.get(model.id, {}) for part in parts))
+        return Known(
+            self.weights.get(model.id, {}),
+            self.checkpoints.get(model.id, {}),
+            self.compute.get(model.id, {}),
+        )
 
     def of_kind(self, kind: ModelKind) -> list[Model]:
         return [model for model in self.models if model.kind is kind]
@@ -71,6 +80,7 @@ class Contest:
 
     def __init__(self, shelf: Shelf, needs: Requirements, machine: Machine) -> None:
         self.needs, self._machine, self._data = needs, machine, shelf.quality
+        self._downloads = shelf.downloads
         self._backend: Backend = needs.backend or "llama.cpp"
         self._floor_bits = least_bits(machine, needs)
         self._models = {model.id: model for model in shelf.of_kind(needs.kind)}
@@ -155,7 +165,12 @@ class Contest:
         return self._weighed[key]
 
     def _work_out(self, contender: Contender, needs: Requirements) -> Ranked | Turned:
-        row = best_of(contender, needs, self._data, self._floor_bits)
+        name = contender.model.id
+
+        def is_here(file: Artifact) -> bool:
+            return (name, file.quantization) in self._downloads
+
+        row = best_of(contender, needs, self._data, self._floor_bits, is_here)
         if row is None:
             return contender.offers.turned()
         why = BACKENDS[self._backend].refusal(row.option, self._machine)

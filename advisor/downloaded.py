@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeVar
 
 from advisor.i18n import _
@@ -68,21 +68,34 @@ def by_choice(rows: Iterable[Held]) -> Mapping[tuple[str, str], Download]:
 
 
 def downloaded_first(
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     score: Callable[[Row], float],
     group: Callable[[Row], object],
     is_here: Callable[[Row], bool],
-) -> list[Row]:
+) -> Iterator[Row]:
     """Rows, best first, with those that are on the disk ahead of their equals at the top.
 
     Equal are those that follow the first without a gap, are of its group (what comes before the score in the
-    order) and score within `EQUAL_SHARE` of it; the order is otherwise kept.
+    order) and score within `EQUAL_SHARE` of it; the order is otherwise kept, and no more rows are asked for.
     """
-    if not rows:
-        return []
-    least, of = score(rows[0]) * (1 - EQUAL_SHARE), group(rows[0])
-    n_equal = next((i for i, row in enumerate(rows) if score(row) < least or group(row) != of), len(rows))
-    return sorted(rows[:n_equal], key=lambda row: not is_here(row)) + list(rows[n_equal:])
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
+    equals, rest = [first], []
+    for row in rows:
+        if not is_equal(score(row), score(first)) or group(row) != group(first):
+            rest = [row]
+            break
+        equals.append(row)
+    yield from sorted(equals, key=lambda row: not is_here(row))
+    yield from rest
+    yield from rows
+
+
+def is_equal(score: float, best: float) -> bool:
+    """Whether a score is as good as the best."""
+    return score >= best * (1 - EQUAL_SHARE)
 
 
 def downloaded_reason(download: Download) -> str:

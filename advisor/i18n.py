@@ -1,6 +1,6 @@
 """The language of everything that is said: English is written in the code, others come from `locale/`.
 
-A text is marked where it is made, with named places for its values: `_("{n} layers on the host").format(n=4)`.
+A text is marked where it is made, with named places for its values: `_("{n} layers in RAM").format(n=4)`.
 Texts of module level, made before the language is known, are marked with `N_` and go through `_` where they
 are used. The language is the process's: the core asks for words, never for the language. `tests/texts.py`
 collects what is marked into `locale/*/LC_MESSAGES/advisor.po` and compiles it.
@@ -12,8 +12,6 @@ import gettext as _gettext
 import os
 from collections.abc import Mapping
 from typing import Final
-
-from advisor.resources import LOCALE_DIR
 
 DOMAIN: Final = "advisor"
 SOURCE_LANGUAGE: Final = "en"
@@ -38,6 +36,8 @@ def use_language(language: str) -> None:
         _texts = _gettext.NullTranslations()
         _gettext.textdomain(_NO_DOMAIN)
         return
+    from advisor.resources import LOCALE_DIR  # where English is spoken, no file is looked for
+
     _texts = _gettext.translation(DOMAIN, LOCALE_DIR, [language])
     _gettext.bindtextdomain(DOMAIN, LOCALE_DIR)
     _gettext.textdomain(DOMAIN)

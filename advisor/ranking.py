@@ -11,11 +11,12 @@ that target earns almost nothing, speed below it costs dearly, and `WEIGHINGS` s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from advisor.assessment import Quality, SpeedEstimate
 from advisor.candidates import Offers, Option
+from advisor.downloaded import is_equal
 from advisor.hardware import Machine
 from advisor.model import Artifact, Model, ModelKind
 from advisor.quality import QualityData, fidelity
@@ -83,6 +84,8 @@ class Ranked(NamedTuple):
     quality: Quality
     score: float
     setbacks: Setbacks = (False, False, False)
+    unhurried: float = 0.0
+    """The score without the bonus for more speed than is felt, not rounded."""
 
     @property
     def order(self) -> tuple[Setbacks, float, int, str, str]:
@@ -178,31 +181,53 @@ class Contender(NamedTuple):
         return {file.quantization: fidelity(file.quantization, n_params, data) for file in self.offers.files}
 
 
-def best_of(contender: Contender, needs: Requirements, data: QualityData, floor_bits: float) -> Ranked | None:
+def best_of(
+    contender: Contender,
+    needs: Requirements,
+    data: QualityData,
+    floor_bits: float,
+    is_here: Callable[[Artifact], bool] = lambda file: False,
+) -> Ranked | None:
     """The best of a model's files; None where none gives an option.
 
-    They are tried by what they can be worth at most, as long as one could still win.
+    They are tried by what they can be worth at most, as long as one could still win. is_here: a file that is
+    on the disk already is taken where it is as good as the best.
     """
-    worth = worth_of(contender.quality)
     rows: list[Ranked] = []
-    unhurried: dict[str, float] = {}
     kept_of = contender.kept(data)
     bounds = {file.quantization: _bound(contender, file, kept_of, needs) for file in contender.offers.files}
+
+    def weighed(file: Artifact) -> Ranked | None:
+        return _weighed(contender, file, kept_of[file.quantization], needs, floor_bits)
+
     for file in sorted(contender.offers.files, key=lambda file: bounds[file.quantization], reverse=True):
-        if _is_settled(rows, unhurried, bounds[file.quantization], needs):
-            continue
-        option = contender.offers.option(file)
-        if option is None:
-            continue
-        kept = kept_of[file.quantization]
-        felt = speed_factor(felt_rate(option.model.kind, option.speed), needs)
-        value = worth * kept * room_factor(option)
-        behind = setbacks(option, needs, kept, floor_bits)
-        rows.append(Ranked(option, contender.quality, round(value * felt, 4), behind))
-        unhurried[file.quantization] = value * min(1.0, felt)
+        if not _is_settled(rows, bounds[file.quantization], needs) and (row := weighed(file)):
+            rows.append(row)
     if _weighing(needs).fidelity_first:
-        rows = _finest_whole(rows, unhurried)
-    return min(rows, key=lambda r: r.order, default=None)
+        rows = _finest_whole(rows)
+    best = min(rows, key=lambda r: r.order, default=None)
+    if best is None or is_here(best.option.artifact):
+        return best
+    here = (row for file in contender.offers.files if is_here(file) and (row := weighed(file)))
+    return next((row for row in here if _is_as_good(row, best)), best)
+
+
+def _weighed(
+    contender: Contender, file: Artifact, kept: float, needs: Requirements, floor_bits: float
+) -> Ranked | None:
+    """A model in one of its files; kept: of its quality."""
+    option = contender.offers.option(file)
+    if option is None:
+        return None
+    felt = speed_factor(answering_rate(option.speed, needs), needs)
+    value = worth_of(contender.quality) * kept * room_factor(option)
+    behind = setbacks(option, needs, kept, floor_bits)
+    return Ranked(option, contender.quality, round(value * felt, 4), behind, value * min(1.0, felt))
+
+
+def _is_as_good(row: Ranked, best: Ranked) -> bool:
+    equal = is_equal(row.score, best.score) and is_equal(row.unhurried, best.unhurried)
+    return equal and row.setbacks == best.setbacks
 
 
 class _Bound(NamedTuple):
@@ -231,9 +256,7 @@ def most_worth(contender: Contender, needs: Requirements, data: QualityData) -> 
     return round(max(_bound(contender, file, kept, needs).score for file in contender.offers.files), 4)
 
 
-def _is_settled(
-    rows: Sequence[Ranked], unhurried: Mapping[str, float], most: _Bound, needs: Requirements
-) -> bool:
+def _is_settled(rows: Sequence[Ranked], most: _Bound, needs: Requirements) -> bool:
     """Whether a file worth at most `most` cannot be the best any more.
 
     Of files that lie whole on their devices the bonus does not decide; one that is tried after such a file,
@@ -242,12 +265,12 @@ def _is_settled(
     sound = [row for row in rows if not any(row.setbacks)]
     whole = [row for row in sound if not _leans_on_host(row.option)]
     if _weighing(needs).fidelity_first and whole:
-        return max(unhurried[row.option.artifact.quantization] for row in whole) >= most.unhurried
+        return max(row.unhurried for row in whole) >= most.unhurried
     return bool(sound) and max(row.score for row in sound) >= most.score
 
 
-def _finest_whole(rows: Sequence[Ranked], unhurried: Mapping[str, float]) -> list[Ranked]:
+def _finest_whole(rows: Sequence[Ranked]) -> list[Ranked]:
     """Of the options that lie whole on their devices the one worth most without the bonus, and the others."""
     whole = [row for row in rows if not _leans_on_host(row.option)]
-    best = sorted(whole, key=lambda r: (r.setbacks, -unhurried[r.option.artifact.quantization], r.order))[:1]
+    best = sorted(whole, key=lambda r: (r.setbacks, -r.unhurried, r.order))[:1]
     return [*best, *(row for row in rows if row not in whole)]

@@ -110,7 +110,7 @@ def _speed_reason(option: Option, needs: Requirements) -> str:
         else _("about {rate:,.0f} tok/s read")
     )
     judged = (
-        _("{speed}, slower than the {felt:.0f} that {use_case} asks for, made up for by quality")
+        _("{speed}, slower than the {felt:.0f} that {use_case} asks for")
         if rate < felt
         else _("{speed}, beyond the {felt:.0f} that {use_case} asks for")
     )
@@ -119,6 +119,11 @@ def _speed_reason(option: Option, needs: Requirements) -> str:
         felt=felt,
         use_case=needs.use_case.value,
     )
+
+
+def superseded(newer: str) -> str:
+    """A model that has a successor here."""
+    return _("superseded by {newer}, which also fits").format(newer=newer)
 
 
 def outranked(row: Ranked, pick: Ranked) -> Turned:

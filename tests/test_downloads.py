@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from huggingface_hub import scan_cache_dir
 
+from advisor.api import machine_of, recommend
 from advisor.catalog import load_catalog
 from advisor.cli import advisor
 from advisor.downloaded import (
@@ -20,9 +21,11 @@ from advisor.downloaded import (
     downloaded_first,
     downloaded_reason,
     held,
+    is_equal,
     name_key,
 )
 from advisor.downloads import find_downloads
+from advisor.quality import fidelity
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CATALOG = load_catalog()
@@ -310,11 +313,11 @@ def test_names_are_compared_without_what_packagers_add(name: str, key: str) -> N
 )
 def test_a_tie_goes_to_what_is_on_the_disk(scores: list[float], here: set[int], expected: list[int]) -> None:
     rows = list(range(len(scores)))
-    assert downloaded_first(rows, lambda i: scores[i], lambda _: 0, lambda i: i in here) == expected
+    assert [*downloaded_first(rows, lambda i: scores[i], lambda _: 0, lambda i: i in here)] == expected
 
 
 def test_a_slow_one_does_not_lead_for_being_on_the_disk() -> None:
-    assert downloaded_first([0, 1], lambda _: 50, lambda i: i, lambda i: i == 1) == [0, 1]
+    assert [*downloaded_first([0, 1], lambda _: 50, lambda i: i, lambda i: i == 1)] == [0, 1]
 
 
 def test_the_reason_names_the_store() -> None:
@@ -343,3 +346,30 @@ def test_the_command_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (row,) = document["models"]
     assert (row["model"], row["quantization"], row["store"]) == (MODEL.id, "Q4_K_M", "Hugging Face")
     assert [other["repo"] for other in document["others"]] == ["some/unknown"]
+
+
+# --- what a recommendation makes of them ---
+
+
+def on_disk(model: str, quantization: str) -> Download:
+    artifact = next(a for a in CATALOG.get(model).artifacts if a.is_gguf and a.quantization == quantization)
+    (file, *_) = artifact.files
+    return Download(store="llama.cpp", path=f"/models/{file}", bytes=5 << 30, repo=artifact.repo, file=file)
+
+
+def test_a_file_as_good_as_the_best_leads_where_it_is_on_the_disk() -> None:
+    machine = machine_of("RTX 4090, 64 GB RAM")
+    pick = recommend(machine=machine).choice
+    assert pick is not None
+    kept = fidelity(pick.quantization, pick.n_params, CATALOG.quality)
+    files = [a.quantization for a in CATALOG.get(pick.model).artifacts if a.is_gguf]
+    others = {q: fidelity(q, pick.n_params, CATALOG.quality) for q in files if q != pick.quantization}
+    near = max((q for q in others if others[q] < kept), key=lambda q: others[q])
+    far = min(others, key=lambda q: others[q])
+    assert is_equal(others[near], kept)
+    assert not is_equal(others[far], kept)
+    for quantization, expected in ((near, near), (far, pick.quantization)):
+        again = recommend(machine=machine, downloads=[on_disk(pick.model, quantization)]).choice
+        assert again is not None
+        assert (again.model, again.quantization) == (pick.model, expected)
+        assert any(reason.startswith("already downloaded") for reason in again.reasons) is (expected == near)

@@ -23,6 +23,7 @@ VALUES = {
     "user_entry",
 }
 CORE = {
+    "explanation",
     "contest",
     "proposal",
     "advice",

@@ -130,7 +130,6 @@ REFUSED = (
     "recommend --yes --hardware M2 --save .",
     "recommend --yes --min-tok-s 0",
     "smoke-test missing.gguf",
-    "smoke-test missing.json",
     "deploy missing.json --out serve",
     "deploy bad.json --out serve",
     "deploy odd.json --out serve",
@@ -254,7 +253,7 @@ def test_refusals_are_in_korean(words: str, tmp_path: Path, monkeypatch: pytest.
     assert english_in(told) == []
 
 
-@pytest.mark.parametrize("name", ["estimate", "recommend", "models-compare"])
+@pytest.mark.parametrize("name", ["estimate", "recommend"])
 def test_json_has_the_same_shape(name: str) -> None:
     """What people read in it is in their language, what programs read is not."""
 

@@ -31,7 +31,6 @@ MACHINES = [
     pytest.param("RTX 4090, 64 GB RAM", {"users": 8, "documents": 20_000}, id="several users"),
     pytest.param("2x RTX 4090, 64 GB RAM", {"languages": ("ko",)}, id="two GPUs, Korean"),
     pytest.param("M2 8 GB", {"languages": ("ko",)}, id="unified, small"),
-    pytest.param("strix-halo-128", {}, id="unified, large"),
 ]
 
 
@@ -115,19 +114,19 @@ def test_less_patience_retrieves_less() -> None:
 
 
 def test_a_short_context_still_holds_a_passage() -> None:
-    _result, stack, (chat, *_others) = rag("RTX 4090, 64 GB RAM", {"n_ctx": 600})
+    _result, stack, (chat, *_others) = rag("CPU only, 8 GB RAM, 4 cores", {"n_ctx": 600})
     assert chat.n_ctx == 600
     assert stack.retrieved_chunks >= 1
     assert stack.retrieved_chunks * stack.chunk_tokens < 600
 
 
 def test_few_passages_are_all_read() -> None:
-    _result, stack, _models = rag("RTX 4090, 64 GB RAM", {"chunks": 4})
-    assert stack.retrieved_chunks == stack.rerank_candidates == 4
+    _result, stack, _models = rag("CPU only, 8 GB RAM, 4 cores", {"chunks": 2})
+    assert stack.retrieved_chunks == stack.rerank_candidates == 2
 
 
 def test_vectors_that_exceed_the_ram_are_said_to() -> None:
-    _result, stack, _models = rag("CPU only, 16 GB RAM, 8 cores", {"chunks": 50_000_000})
+    _result, stack, _models = rag("CPU only, 8 GB RAM, 4 cores", {"chunks": 50_000_000})
     assert stack.vector_store.name == "Qdrant"
     assert stack.vector_store.index_bytes > 16 * GIB
     assert any("exceed" in note for note in stack.notes)
@@ -254,3 +253,13 @@ def test_a_described_machine_stays_described_beside_a_service() -> None:
     left = less(described, GIB, [GIB])
     assert left.is_read is described.is_read is False
     assert left.host_capacity_bytes == described.host_capacity_bytes - GIB
+
+
+def test_rag_prefers_a_model_that_reads_its_passages_in_time() -> None:
+    """A larger one with experts in RAM decodes as fast as is wanted, but reads prompts at a walk."""
+    spec = "2x RTX 4090, 64 GB RAM"
+    chat = advise(spec, languages=("ko",)).choice
+    reader = rag(spec, {"languages": ("ko",)})[2][0]
+    assert chat is not None
+    assert (reader.speed.prefill_tokens_per_s or 0) > 1000
+    assert (reader.quality.score or 0) <= (chat.quality.score or 0)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.units import GIB, MIB, format_bytes, format_count, gib_down, gib_up, pad, parse_bytes, shortened
+from advisor.units import (
+    GIB,
+    MIB,
+    columns,
+    format_bytes,
+    format_count,
+    gib_down,
+    gib_up,
+    ljust,
+    pad,
+    parse_bytes,
+    rjust,
+    shortened,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +46,19 @@ def test_parse_bytes_refuses(text: str) -> None:
 )
 def test_format_bytes(n: int, expected: str) -> None:
     assert format_bytes(n) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [("speed", 5), ("속도", 4), ("KV 캐시", 7), ("██░", 3), ("", 0)],
+)
+def test_wide_letters_take_two_columns(text: str, width: int) -> None:
+    assert columns(text) == width
+    assert (ljust(text, 8), rjust(text, 8)) == (text + " " * (8 - width), " " * (8 - width) + text)
+
+
+def test_a_text_that_is_too_long_stays() -> None:
+    assert ljust("속도와 메모리", 4) == rjust("속도와 메모리", 4) == "속도와 메모리"
 
 
 def test_needs_round_up_and_capacity_down() -> None:

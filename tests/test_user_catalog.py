@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from huggingface_hub.utils import close_session
 from safetensors_files import CONFIG, tiny_model
 from safetensors_files import write as write_safetensors
 from tiny_gguf import write as write_gguf
+from untranslated import english_in
 
 from advisor import catalog, kept_files
 from advisor.cli import advisor, error_funnel
 from advisor.cli.models import asking
 from advisor.errors import OutputError
+from advisor.i18n import LANGUAGES
 from advisor.model import ModelKind
 from advisor.upkeep import findings_offline
 from advisor.user_catalog import load_catalog, own_ids, read_user_catalog, user_folder, write_entry
@@ -461,3 +464,29 @@ def test_a_comparison_tells_who_does_not_fit() -> None:
     assert "missing) does not fit" in result.stdout
     assert "name two models or more" in run("models", "compare", "qwen3-8b", *hardware).stderr
     assert "nearest" in run("models", "compare", "qwen3-8b", "qwen3-8bb", *hardware).stderr
+
+
+# --- in words ---
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_all_is_told_in_one_language(
+    language: str, fake: FakeHub, golden: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    """An entry's life: made, changed upstream, checked, gone."""
+
+    def told(*words: str) -> str:
+        result = run("models", *words, "--locale", language)
+        return f"$ models {' '.join(words)}\n{result.stdout}{result.stderr}"
+
+    text = told("add", REPO, "--gguf", PACKAGED) + told("add", REPO) + told("show", "tiny-4b")
+    fake.about |= {"cardData": {**CARD, "license": "mit"}, "gated": "manual"}
+    fake.more[PACKAGED]["Tiny-4B-Q6_K.gguf"] = b"x" * 110
+    fake.more[PACKAGED]["Tiny-4B-Q4_K_M.gguf"] = b"x" * 101
+    text += told("check", "--own") + told("sync") + told("sync")
+    fake.repo = "someone/else"
+    text += told("sync") + told("check", "--own") + told("list", "--own")
+    text = text.replace(str(tmp_path), "").replace(fake.url, "http://hub")
+    golden(f"{language}/models-own.txt", "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
+    if language == "ko":
+        assert english_in(re.sub(r"(?m)^\$.*$", "", text)) == []

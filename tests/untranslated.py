@@ -41,7 +41,7 @@ _LEFT_OUT: Final = tuple(
 
 @cache
 def _names() -> list[str]:
-    """What the catalogs call things, the longest first: models, GPUs, makers, licences, benchmarks, sources."""
+    """What the catalogs call models, GPUs, makers, licences, benchmarks and sources, the longest first."""
     names: set[str] = set()
     models, hardware, costs = load_catalog(), load_hardware(), load_cost_catalog()
     for model in models.models:

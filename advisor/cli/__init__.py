@@ -64,7 +64,7 @@ class LazyGroup(LocalizedGroup):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="advisor")
+@click.version_option(__version__, prog_name="advisor", message="%(prog)s %(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log what is read and decided to stderr.")
 def advisor(verbose: bool) -> None:
     """Which language model runs on this hardware, how well, how to start it, and what it costs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from advisor.cli.localized import LocalizedCommand
 from advisor.i18n import _
 
 if TYPE_CHECKING:
+    from advisor.downloaded import Download
     from advisor.hardware import Accelerator
     from advisor.usecase import Method
 
@@ -132,7 +134,14 @@ def command(
         flags |= asked
         again += as_flags(asked)
     requirements = requirements_from(flags, answers)
-    result = recommend(requirements, machine=machine, limit=limit, method=method, on_slow=_say_why_it_takes)
+    result = recommend(
+        requirements,
+        machine=machine,
+        limit=limit,
+        method=method,
+        on_slow=_say_why_it_takes,
+        downloads=_downloads() if hardware is None else (),
+    )
     if save is not None:
         write_whole(save, result.model_dump_json(indent=2) + "\n", force=force)
     if as_json:
@@ -142,6 +151,13 @@ def command(
     if explain is not None:
         show_explanation(result, explain, to_stderr=as_json)
     sys.exit(0 if result.choice else 1)
+
+
+def _downloads() -> tuple[Download, ...]:
+    """What the model programs of this machine have on its disk."""
+    from advisor.downloads import find_downloads
+
+    return find_downloads(os.environ, Path.home())
 
 
 def _say_why_it_takes() -> None:

@@ -17,7 +17,6 @@ from advisor.assessment import (
 )
 from advisor.backends.llama_cpp import layer_args
 from advisor.cli.terminal import assumed, console, noted
-from advisor.errors import UnknownModelError
 from advisor.i18n import N_, _
 from advisor.model import ModelKind
 from advisor.units import GIB, format_bytes, gib_down, gib_up, ljust
@@ -340,9 +339,11 @@ def show_explanation(result: Recommendation, name: str, *, to_stderr: bool) -> N
 
     Raises `UnknownModelError` for a name that is not in the catalog, or whose kind was not asked for.
     """
+    from advisor.api import explain
     from advisor.user_catalog import load_catalog
 
-    model = load_catalog().get(name)
+    catalog = load_catalog()
+    model = catalog.get(name)
     out = console(to_stderr=to_stderr)
     picks = [c for c in (result.choice, *result.alternatives) if c is not None]
     for place, pick in enumerate(picks):
@@ -362,18 +363,16 @@ def show_explanation(result: Recommendation, name: str, *, to_stderr: bool) -> N
                 out.print(f"  {reason}")
             out.print(memory_table(pick.memory))
             return
-    for rejection in result.rejected:
-        if rejection.model == model.id:
-            name = f"[bold]{model.name}[/]"
-            if rejection.quantization:
-                name = _("{name} as {quantization}").format(name=name, quantization=rejection.quantization)
-            out.print(f"{name}: {rejection.reason}")
-            if rejection.missing_bytes:
-                more = _("it would fit with {size} more memory")
-                out.print("  " + more.format(size=format_bytes(rejection.missing_bytes)))
-            return
-    raise UnknownModelError(
-        _("{model} is for {kind}, which was not asked for: try --use-case {kind}").format(
-            model=model.id, kind=model.kind.value
-        )
-    )
+    explanation = explain(result, name, catalog=catalog)
+    title = f"[bold]{model.name}[/]"
+    candidate = explanation.candidate
+    if candidate is not None:
+        title = _("{name} as {quantization}").format(name=title, quantization=candidate.quantization)
+    first, *others = explanation.reasons
+    out.print(f"{title}: {first}")
+    for line in (*others, *(candidate.reasons if candidate else ())):
+        out.print(f"  {line}")
+    if explanation.changes:
+        out.print("  " + _("it takes {changes}").format(changes=_(", or ").join(explanation.changes)))
+    if candidate is not None:
+        out.print(memory_table(candidate.memory))

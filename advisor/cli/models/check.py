@@ -86,6 +86,10 @@ def _show(findings: list[Finding], models: Sequence[Model], *, as_json: bool) ->
     for finding in sorted(findings, key=lambda f: (f.level.value, f.model or "")):
         level = ljust(_(LEVELS[finding.level.value]), 7)
         click.echo(f"{level} {finding.model or _('your catalog')}: {finding.text}")
-    told = ", ".join(f"{counts[level]} {_(word)}" for level, word in LEVELS.items() if counts[level])
+    told = ", ".join(
+        _("{n} {level}").format(n=counts[level], level=_(word))
+        for level, word in LEVELS.items()
+        if counts[level]
+    )
     summary = _("{n} models checked: {findings}.")
     click.echo(summary.format(n=len(models), findings=told or _("nothing to report")))

@@ -24,6 +24,8 @@ SMALLER: Final = 0.6
 """Share of the pick's memory."""
 WORTH: Final = 0.5
 """Share of the pick's utility that a trade must keep: nobody wants a far weaker model for being small."""
+WORTH_NAMING: Final = 0.3
+"""The same of what is shown because there is nothing better: less is no alternative."""
 
 
 def _rate(row: Ranked) -> float:
@@ -79,7 +81,7 @@ def choose_alternatives(
 
     others: the models behind the pick among those that a test lets pass, best first. Shown are the next best
     of all, then the best for every trade that none shown offers, then the best of every family not shown yet,
-    then the next best of any.
+    then the next best of any, as long as they are not far worse.
     """
     shown = list(islice(others(anyone), min(1, limit)))
     for trade in TRADES.values():
@@ -89,7 +91,8 @@ def choose_alternatives(
         sound = takewhile(partial(_is_sound, pick=pick), others(partial(_could, trade, pick)))
         shown += _one_more((row for row in sound if trade.offers(row, pick)), pick, shown)
     while len(shown) < limit:
-        more = _one_more(others(anyone), pick, shown)
+        worth = takewhile(lambda row: row.score >= WORTH_NAMING * pick.score, others(anyone))
+        more = _one_more(worth, pick, shown)
         if not more:
             break
         shown += more

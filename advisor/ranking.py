@@ -40,9 +40,9 @@ class Weighing(NamedTuple):
 
 
 WEIGHINGS: Final[Mapping[str, Weighing]] = {
-    "balanced": Weighing(slow_exponent=0.45, target_factor=1.0, doubling_bonus=0.02, fidelity_first=True),
+    "balanced": Weighing(slow_exponent=0.45, target_factor=1.0, doubling_bonus=0.04, fidelity_first=True),
     "best": Weighing(slow_exponent=0.10, target_factor=0.7, doubling_bonus=0.0, fidelity_first=True),
-    "fast": Weighing(slow_exponent=0.80, target_factor=3.0, doubling_bonus=0.04, fidelity_first=False),
+    "fast": Weighing(slow_exponent=0.80, target_factor=3.0, doubling_bonus=0.06, fidelity_first=False),
 }
 """Set by hand so that the properties of tests/test_scenarios.py hold; every recommendation says under which
 other row its pick changes.
@@ -67,10 +67,15 @@ CHECKPOINT_BITS: Final[Mapping[str, float]] = {"AWQ": 4.25, "GPTQ": 4.25, "W4A16
 ESTIMATE_FACTOR: Final = 0.95
 """What a model keeps whose quality is a guess from size and date: evidence wins among near equals."""
 
-CROWDED_SHARE: Final = 0.85
-CROWDED_FACTOR: Final = 0.8
+CROWDED_SHARE: Final = 0.75
+CROWDED_FACTOR: Final = 0.7
 """RAM filled beyond the share costs utility, up to the factor when it is full: people run other programs too,
 and a machine that starts to swap is slower than any estimate."""
+
+NONCOMMERCIAL_FACTOR: Final = 0.9
+"""What a model keeps that may not be used commercially: most of what is built on models is, in the end."""
+UNLISTED_FACTOR: Final = 0.95
+"""What a model keeps whose maker lists no languages, where one is asked for: lists win among equals."""
 
 
 Setbacks = tuple[bool, bool, bool]
@@ -117,6 +122,8 @@ def speed_factor(tokens_per_s: float, needs: Requirements) -> float:
     target = target_tokens_per_s(needs)
     if tokens_per_s < target:
         return math.pow(tokens_per_s / target, _weighing(needs).slow_exponent)
+    if needs.kind is not ModelKind.CHAT:
+        return 1.0  # nobody waits for an encoder that keeps up
     return 1.0 + _weighing(needs).doubling_bonus * min(MAX_DOUBLINGS, math.log2(tokens_per_s / target))
 
 
@@ -204,7 +211,7 @@ def best_of(
         if not _is_settled(rows, bounds[file.quantization], needs) and (row := weighed(file)):
             rows.append(row)
     if _weighing(needs).fidelity_first:
-        rows = _finest_whole(rows)
+        rows = _finest_whole(rows, needs)
     best = min(rows, key=lambda r: r.order, default=None)
     if best is None or is_here(best.option.artifact):
         return best
@@ -220,7 +227,7 @@ def _weighed(
     if option is None:
         return None
     felt = speed_factor(answering_rate(option.speed, needs), needs)
-    value = worth_of(contender.quality) * kept * room_factor(option)
+    value = worth_of(contender, needs) * kept * room_factor(option)
     behind = setbacks(option, needs, kept, floor_bits)
     return Ranked(option, contender.quality, round(value * felt, 4), behind, value * min(1.0, felt))
 
@@ -240,14 +247,22 @@ class _Bound(NamedTuple):
 
 def _bound(contender: Contender, file: Artifact, kept: Mapping[str, float], needs: Requirements) -> _Bound:
     rate = contender.offers.at_most(file) if contender.model.kind is ModelKind.CHAT else math.inf
-    value = worth_of(contender.quality) * kept[file.quantization]
+    value = worth_of(contender, needs) * kept[file.quantization]
     felt = speed_factor(rate, needs)
     return _Bound(value * min(1.0, felt), value * felt)
 
 
-def worth_of(quality: Quality) -> float:
-    """What a model of that quality is worth whole and at the speed that is wanted."""
-    return (quality.score or 0.0) * (ESTIMATE_FACTOR if quality.evidence == "estimated" else 1.0)
+def worth_of(contender: Contender, needs: Requirements) -> float:
+    """What a model is worth whole and at the speed that is wanted."""
+    quality, model = contender.quality, contender.model
+    worth = quality.score or 0.0
+    if quality.evidence == "estimated":
+        worth *= ESTIMATE_FACTOR
+    if model.license.commercial is False:
+        worth *= NONCOMMERCIAL_FACTOR
+    if needs.languages and not model.languages:
+        worth *= UNLISTED_FACTOR
+    return worth
 
 
 def most_worth(contender: Contender, needs: Requirements, data: QualityData) -> float:
@@ -269,8 +284,14 @@ def _is_settled(rows: Sequence[Ranked], most: _Bound, needs: Requirements) -> bo
     return bool(sound) and max(row.score for row in sound) >= most.score
 
 
-def _finest_whole(rows: Sequence[Ranked]) -> list[Ranked]:
-    """Of the options that lie whole on their devices the one worth most without the bonus, and the others."""
+def _finest_whole(rows: Sequence[Ranked], needs: Requirements) -> list[Ranked]:
+    """Of the options that lie whole on their devices the one worth most without the bonus, and the others.
+
+    Where quality alone is not what counts, nobody spills a model for the last bits of it: a usable file that
+    lies whole rules out those that do not.
+    """
     whole = [row for row in rows if not _leans_on_host(row.option)]
     best = sorted(whole, key=lambda r: (r.setbacks, -r.unhurried, r.order))[:1]
+    if needs.quality != "best" and any(not any(row.setbacks) for row in best):
+        return best
     return [*best, *(row for row in rows if row not in whole)]

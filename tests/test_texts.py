@@ -51,9 +51,12 @@ def places(text: str) -> set[str]:
 
 @LANGUAGES
 def test_translations_have_the_same_places(language: str) -> None:
+    """One of click's may leave out what click gives in English: "integer range"."""
     wrong = []
     for forms, said in messages(language):
         allowed = [places(form) for form in forms if "{" in form]
+        if forms[0] in texts.CLICK:
+            allowed.append(places(forms[0]) - {"number_type"})
         if allowed and any(places(one) not in allowed for one in said):
             wrong.append(forms)
     assert wrong == []

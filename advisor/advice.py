@@ -165,15 +165,18 @@ def _why_not(contest: Contest, model: Model, shown: Sequence[Ranked], by_plan: R
 def _turned_by_plan(row: Ranked) -> Turned:
     """A model that fits by rule, but not by llama.cpp's own plan."""
     quantization, missing = row.option.artifact.quantization, row.option.memory.missing_bytes
-    too_much = f"{format_bytes(missing, digits=1)} more than is free"
-    why = f"{DOES_NOT_FIT}llama.cpp's own plan of {quantization} needs {too_much}"
-    return Turned(why, quantization, missing)
+    text = _("llama.cpp's own plan of {quantization} needs {missing} more than is free")
+    why = text.format(quantization=quantization, missing=format_bytes(missing, digits=1))
+    return Turned(_(DOES_NOT_FIT) + why, quantization, missing)
 
 
 def _notes(needs: Requirements, ranked: Sequence[Ranked]) -> Iterable[str]:
     n_ctx = ranked[0].option.settings.n_ctx if ranked else needs.n_ctx
-    stated = " (the default; --ctx asks for more or less)" if needs.n_ctx == DEFAULT_N_CTX else ""
-    yield f"{n_ctx:,} tokens of context per sequence{stated}"
+    if needs.n_ctx == DEFAULT_N_CTX:
+        text = _("{n_ctx:,} tokens of context per sequence (the default; --ctx asks for more or less)")
+    else:
+        text = _("{n_ctx:,} tokens of context per sequence")
+    yield text.format(n_ctx=n_ctx)
     if needs.n_ctx == DEFAULT_N_CTX < needs.profile.n_ctx:
         text = _("{use_case} usually fills {n:,} tokens: --ctx {n} plans for them")
         yield text.format(use_case=needs.use_case.value, n=needs.profile.n_ctx)
@@ -181,8 +184,8 @@ def _notes(needs: Requirements, ranked: Sequence[Ranked]) -> Iterable[str]:
     if ranked and needs.profile.images:
         yield _projector_note(ranked[0].option.model)
     if ranked and needs.languages and not ranked[0].option.model.languages:
-        asked = ", ".join(needs.languages)
-        yield f"the maker of {ranked[0].option.model.id} gives no list of languages: try it in {asked} first"
+        text = _("the maker of {model} gives no list of languages: try it in {languages} first")
+        yield text.format(model=ranked[0].option.model.id, languages=", ".join(needs.languages))
 
 
 def _wait_note(needs: Requirements, ranked: Sequence[Ranked]) -> Iterator[str]:
@@ -201,11 +204,10 @@ def _wait_note(needs: Requirements, ranked: Sequence[Ranked]) -> Iterator[str]:
 def _projector_note(model: Model) -> str:
     size = format_bytes(projector_room(model))
     if model.vision is None:
-        return f"{size} are kept free for the vision projector, whose own size was not read"
-    tokens = max_image_tokens(model.vision)
-    return (
-        f"{size} are kept free for the vision projector ({PROJECTOR_TYPE}, images of up to {tokens:,} tokens)"
-    )
+        text = _("{size} are kept free for the vision projector, whose own size was not read")
+        return text.format(size=size)
+    text = _("{size} are kept free for the vision projector ({quantization}, images of up to {n:,} tokens)")
+    return text.format(size=size, quantization=PROJECTOR_TYPE, n=max_image_tokens(model.vision))
 
 
 def _lifts(shelf: Shelf, needs: Requirements, machine: Machine, miss: Rejection) -> Sequence[str]:

@@ -68,7 +68,7 @@ def on_one_device(name: str, buffers: Buffers, machine: Machine) -> Attachment:
         name=rows[at].name,
         kind=rows[at].kind,
         capacity_bytes=rows[at].capacity_bytes,
-        **buffers.model_dump(),
+        **buffers._asdict(),
     )
     return Attachment(name=name, devices=tuple(rows))
 

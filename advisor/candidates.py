@@ -36,7 +36,7 @@ graph of a decoder that embeds grows with the whole vocabulary for every token o
 PERMISSIVE_LICENSES: Final = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0"})
 
 
-DOES_NOT_FIT: Final = "does not fit: "
+DOES_NOT_FIT: Final = N_("does not fit: ")
 """How the reason begins of a model that is too large."""
 
 
@@ -147,18 +147,20 @@ def unmet_need(model: Model, requirements: Requirements) -> str | None:
 
 def _unmet_needs(model: Model, needs: Requirements) -> Iterator[str]:
     if needs.profile.images and "image" not in model.modalities:
-        yield "takes text only; this use case needs images"
+        yield _("takes text only; this use case needs images")
     if needs.profile.tools and not model.tools:
-        yield "not trained to call tools, which an agent needs"
+        yield _("not trained to call tools, which an agent needs")
     if needs.license == "permissive" and model.license.id not in PERMISSIVE_LICENSES:
-        yield f"its licence ({model.license.id}) is not a permissive one"
+        yield _("its licence ({license}) is not a permissive one").format(license=model.license.id)
     if needs.license == "commercial" and not model.license.commercial:
         yield _no_commercial_use(model)
     missing = [code for code in needs.languages if model.languages and code not in model.languages]
     if missing:
-        yield f"its maker does not list the language {', '.join(missing)}"
+        text = _("its maker does not list the language {languages}")
+        yield text.format(languages=", ".join(missing))
     if needs.n_ctx > max(DEFAULT_N_CTX, model.architecture.n_ctx_train):
-        yield f"trained for {model.architecture.n_ctx_train:,} tokens; {needs.n_ctx:,} were asked for"
+        text = _("trained for {trained:,} tokens; {asked:,} were asked for")
+        yield text.format(trained=model.architecture.n_ctx_train, asked=needs.n_ctx)
 
 
 def _no_commercial_use(model: Model) -> str:
@@ -174,17 +176,19 @@ def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, .
     served = requirements.backend in ENGINES
     files = [a for a in model.artifacts if a.format == ("safetensors" if served else "gguf")]
     if not files and served:
-        return Turned(f"has no checkpoint in the catalog that {requirements.backend} reads")
+        text = _("has no checkpoint in the catalog that {backend} reads")
+        return Turned(text.format(backend=requirements.backend))
     if not files:
-        return Turned("has no GGUF file, which llama.cpp and Ollama need")
+        return Turned(_("has no GGUF file, which llama.cpp and Ollama need"))
     if requirements.quantization:
         files = [a for a in files if a.quantization == requirements.quantization]
         if not files:
-            return Turned(f"is not offered as {requirements.quantization}", requirements.quantization)
+            text = _("is not offered as {quantization}")
+            return Turned(text.format(quantization=requirements.quantization), requirements.quantization)
     elif model.kind is not ModelKind.CHAT:
         files = [a for a in files if a.quantization in _EIGHT_BITS_OR_MORE]
         if not files:
-            return Turned("has no file of 8 bits or more, and embedders lose too much below that")
+            return Turned(_("has no file of 8 bits or more, and embedders lose too much below that"))
     return tuple(files)
 
 
@@ -198,6 +202,7 @@ class Offers:
         self.model, self.files = model, files
         self._needs, self._maker = needs, maker
         self._made: dict[str, Option | Turned] = {}
+        self._at_most: dict[str, float] = {}
 
     @cached_property
     def least_bytes(self) -> int:
@@ -207,12 +212,14 @@ class Offers:
     @cached_property
     def most_tokens_per_s(self) -> float:
         """A decode rate that no file exceeds here."""
-        return max(self.at_most(file) for file in self.files)
+        return max(map(self.at_most, self.files))
 
     def at_most(self, file: Artifact) -> float:
         """A decode rate that the file does not exceed here, in tokens/s; infinite where nothing is known."""
-        seconds = self._maker.least_seconds(file)
-        return 1 / seconds if seconds else inf
+        if file.quantization not in self._at_most:
+            seconds = self._maker.least_seconds(file)
+            self._at_most[file.quantization] = 1 / seconds if seconds else inf
+        return self._at_most[file.quantization]
 
     @property
     def is_too_large(self) -> bool:
@@ -388,10 +395,14 @@ def _too_large_for(served: Served, quantization: str) -> Turned:
     rows = [row for row in served.memory.devices if row.fits is False]
     need = sum(row.total_bytes for row in rows)
     room = sum(row.capacity_bytes or 0 for row in rows)
-    devices = " and ".join(dict.fromkeys(row.name for row in rows))
+    text = _("{quantization} needs {need} on {devices}, which has {room} free for it").format(
+        quantization=quantization,
+        need=format_bytes(need, digits=1),
+        devices=_(" and ").join(dict.fromkeys(row.name for row in rows)),
+        room=format_bytes(room, digits=1),
+    )
     return Turned(
-        f"{DOES_NOT_FIT}{quantization} needs {format_bytes(need, digits=1)} on {devices}, which has "
-        f"{format_bytes(room, digits=1)} free for it",
+        _(DOES_NOT_FIT) + text,
         quantization,
         max(1, served.memory.missing_bytes),
     )
@@ -445,12 +456,12 @@ def too_large(footprint: Footprint, machine: Machine, quantization: str) -> Turn
     _gpus, everything = allocate(footprint, Split())
     need, room = everything.total_bytes + HOST_OVERHEAD_BYTES, room_bytes(machine)
     missing = max(1, need - room)
-    return Turned(
-        f"{DOES_NOT_FIT}{quantization} needs {format_bytes(need, digits=1)}, the machine has "
-        f"{format_bytes(room, digits=1)} free for it",
-        quantization,
-        missing,
+    text = _("{quantization} needs {need}, the machine has {room} free for it").format(
+        quantization=quantization,
+        need=format_bytes(need, digits=1),
+        room=format_bytes(room, digits=1),
     )
+    return Turned(_(DOES_NOT_FIT) + text, quantization, missing)
 
 
 def _too_slow(option: Option, needs: Requirements) -> Turned | None:

@@ -86,6 +86,7 @@ class Contest:
         self._models = {model.id: model for model in shelf.of_kind(needs.kind)}
         self._turned: dict[str, Turned] = {}
         self._contenders: dict[str, Contender] = {}
+        self._bounds: dict[tuple[str, str], _Order] = {}
         self._weighed: dict[tuple[str, str], Ranked | Turned] = {}
         for model in self._models.values():
             room = machine
@@ -114,7 +115,7 @@ class Contest:
         """
         asked = needs or self.needs
         waiting: list[tuple[_Order, str, Ranked | None]] = [
-            (self._bound(contender, asked), name, None)
+            (self._bound(name, asked), name, None)
             for name, contender in self._contenders.items()
             if among(contender)
         ]
@@ -151,8 +152,7 @@ class Contest:
 
     def bound(self, name: str) -> tuple[Contender, float]:
         """A contender, and the score that it cannot exceed."""
-        contender = self._contenders[name]
-        return contender, -self._bound(contender, self.needs)[1]
+        return self._contenders[name], -self._bound(name, self.needs)[1]
 
     def _is_usable(self, name: str) -> bool:
         weighed = self.weigh(name)
@@ -176,11 +176,14 @@ class Contest:
         why = BACKENDS[self._backend].refusal(row.option, self._machine)
         return Turned(why, row.option.artifact.quantization) if why else row
 
-    def _bound(self, contender: Contender, needs: Requirements) -> _Order:
-        rate = contender.most_tokens_per_s
-        slow = rate < FLOOR_TOKENS_PER_S and needs.quality != "best"
-        most = most_worth(contender, needs, self._data)
-        return (slow, False, False), -most, _UNSEEN, contender.model.id, ""
+    def _bound(self, name: str, needs: Requirements) -> _Order:
+        key = (name, needs.quality)
+        if key not in self._bounds:
+            contender = self._contenders[name]
+            slow = contender.most_tokens_per_s < FLOOR_TOKENS_PER_S and needs.quality != "best"
+            most = most_worth(contender, needs, self._data)
+            self._bounds[key] = ((slow, False, False), -most, _UNSEEN, name, "")
+        return self._bounds[key]
 
 
 _Order = tuple[Setbacks, float, int, str, str]

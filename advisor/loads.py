@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.backends.devices import threads
@@ -13,7 +13,6 @@ from advisor.memory import Share, Split, shares
 from advisor.placement import HOST_NAME
 from advisor.settings import Settings
 from advisor.speed import DeviceLoad
-from advisor.value import Value
 from advisor.weights import Weights
 
 _INDEX_BLOCK: Final = 128
@@ -70,7 +69,7 @@ class Loads:
             fp16_flops=gpu.fp16_flops,
             compute_capability=gpu.compute_capability,
             n_params_active=part.share_of(self._whole, self._multiplied),
-            **part.model_dump(),
+            **part._asdict(),
         )
 
     def _on_host(self, part: _Part) -> DeviceLoad:
@@ -85,7 +84,7 @@ class Loads:
             physical_cores=threads(self._machine),
             features=host.cpu.features,
             n_params_active=part.share_of(self._whole, self._multiplied),
-            **part.model_dump(),
+            **part._asdict(),
         )
 
 
@@ -96,7 +95,7 @@ def looked_up_params(arch: Architecture) -> int:
     return embedding + per_layer * arch.n_vocab
 
 
-class _Part(Value):
+class _Part(NamedTuple):
     """What one token reads of a part of the model, in `DeviceLoad`'s names."""
 
     weight_bytes: int

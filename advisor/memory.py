@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from advisor.architecture import Architecture
 from advisor.caches import kv_cache_bytes, output_bytes, recurrent_bytes
@@ -29,7 +29,7 @@ HOST_OVERHEAD_BYTES: Final = 28 * MIB
 """Anonymous memory of the process beside the buffers: 25 MiB of libraries, 3 MiB a context (measured)."""
 
 
-class Buffers(Value):
+class Buffers(NamedTuple):
     """What llama.cpp allocates in one kind of memory."""
 
     weights_bytes: int = 0
@@ -40,8 +40,7 @@ class Buffers(Value):
 
     @property
     def total_bytes(self) -> int:
-        parts = (self.weights_bytes, self.kv_cache_bytes, self.recurrent_bytes)
-        return sum(parts) + self.compute_bytes + self.output_bytes
+        return sum(self)
 
 
 class Split(Value):
@@ -65,7 +64,7 @@ class Split(Value):
         return self.n_cpu_moe > 0 or self.n_cpu_ffn > 0
 
 
-class Share(Value):
+class Share(NamedTuple):
     """The part of a model that one GPU, or the host, holds."""
 
     first: int
@@ -186,9 +185,9 @@ def allocate(footprint: Footprint, split: Split) -> tuple[tuple[Buffers, ...], B
     computes = iter(on_each)
     on_gpus = shares(split, footprint.n_layers)[0]
     return tuple(
-        part.model_copy(update={"compute_bytes": next(computes)}) if share else part
+        part._replace(compute_bytes=next(computes)) if share else part
         for part, share in zip(gpus, on_gpus, strict=True)
-    ), host.model_copy(update={"compute_bytes": on_host})
+    ), host._replace(compute_bytes=on_host)
 
 
 def held(footprint: Footprint, split: Split) -> tuple[tuple[Buffers, ...], Buffers]:

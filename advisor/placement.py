@@ -49,7 +49,7 @@ def estimate_memory(
     host = DeviceMemory(
         name=HOST_NAME,
         kind="cpu",
-        **host_buffers.model_dump(),
+        **host_buffers._asdict(),
         overhead_bytes=HOST_OVERHEAD_BYTES,
         capacity_bytes=capacity,
     )
@@ -67,7 +67,7 @@ def _gpu_memory(gpu: Gpu, part: Buffers) -> DeviceMemory:
     return DeviceMemory(
         name=gpu.name,
         kind="gpu",
-        **part.model_dump(),
+        **part._asdict(),
         overhead_bytes=gpu_overhead(gpu) if used else 0,
         margin_bytes=GPU_MARGIN_BYTES if used else 0,
         capacity_bytes=gpu.capacity_bytes,
@@ -96,7 +96,7 @@ def _with_copies(
     copied = copied_bytes(footprint, split)
     if first is None or not copied or machine.gpus[first].unified:
         return tuple(parts)
-    grown = parts[first].model_copy(update={"compute_bytes": parts[first].compute_bytes + copied})
+    grown = parts[first]._replace(compute_bytes=parts[first].compute_bytes + copied)
     return (*parts[:first], grown, *parts[first + 1 :])
 
 

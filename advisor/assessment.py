@@ -184,6 +184,8 @@ class Placement(Value):
     """Leading layers whose ordinary feed-forward block stays in host memory; None when none does."""
     tensor_parallel: int = Field(default=1, ge=1)
     pipeline_parallel: int = Field(default=1, ge=1)
+    expert_parallel: bool = False
+    """GPUs that share a layer have whole experts instead of a part of each."""
     devices: tuple[str, ...] = ()
     """Names of the devices used, GPUs first."""
 

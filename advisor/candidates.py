@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 from advisor.assessment import MemoryEstimate, Placement, SpeedEstimate
 from advisor.compiled import Compiled
 from advisor.errors import AdvisorError
-from advisor.estimation import Pace, Workload, depth_within, prompt_within, served_speed
+from advisor.estimation import Pace, Workload, depth_within, prompt_within, serve_on
 from advisor.hardware import Machine
 from advisor.i18n import N_, _
 from advisor.limits import Change, Question, holds_anywhere, would_fit
@@ -20,7 +20,7 @@ from advisor.memory import HOST_OVERHEAD_BYTES, Footprint, Split, allocate, foot
 from advisor.model import Artifact, Model, ModelKind
 from advisor.placement import estimate_memory, placement_of, solve
 from advisor.plan import Rejection
-from advisor.serving.engines import ENGINES, serve
+from advisor.serving.engines import ENGINES
 from advisor.serving.formats import engine_weights
 from advisor.serving.plan import Served
 from advisor.serving.speed import as_split
@@ -151,7 +151,7 @@ def _unmet_needs(model: Model, needs: Requirements) -> Iterator[str]:
     if needs.profile.tools and not model.tools:
         yield _("not trained to call tools, which an agent needs")
     if needs.license == "permissive" and model.license.id not in PERMISSIVE_LICENSES:
-        yield _("its licence ({license}) is not a permissive one").format(license=model.license.id)
+        yield _("its licence ({license}) is not a permissive one").format(license=_(model.license.id))
     if needs.license == "commercial" and not model.license.commercial:
         yield _no_commercial_use(model)
     missing = [code for code in needs.languages if model.languages and code not in model.languages]
@@ -168,7 +168,7 @@ def _no_commercial_use(model: Model) -> str:
         text = _("whether its licence ({license}) allows commercial use was not read")
     else:
         text = _("its licence ({license}) does not allow commercial use")
-    return text.format(license=model.license.id)
+    return text.format(license=_(model.license.id))
 
 
 def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, ...] | Turned:
@@ -360,16 +360,13 @@ class _Served:
 
     def make(self, file: Artifact) -> Option | Turned:
         arch, settings, machine = self._model.architecture, self._settings, self._machine
-        backend = self._needs.backend or "vllm"
         try:
             weights = self._checkpoints.get(file.quantization) or engine_weights(arch, file.quantization)
-            served = serve(arch, weights, settings, machine, backend=backend, source="config-rules")
+            served, speed = serve_on(_workload(self._model, file, weights, settings, self._needs), machine)
         except AdvisorError as error:
             return Turned(str(error), file.quantization)
         if served.memory.fits is False:
             return _too_large_for(served, file.quantization)
-        workload = _workload(self._model, file, weights, settings, self._needs)
-        speed = served_speed(workload, served, machine)
         if speed is None:
             return Turned(_(UNKNOWN_BANDWIDTH))
         split, footprint = as_split(arch, served.plan, machine), footprint_of(arch, weights, settings)

@@ -102,6 +102,12 @@ def compile_catalog(folder: Path = CATALOG_DIR) -> Catalog:
 
     Raises `CatalogError`, one line that names file, entry, field and the fix.
     """
+    known = compile_sizes(folder)
+    return known.model_copy(update={"compute": _buffers([model for model in known.models if _ggufs(model)])})
+
+
+def compile_sizes(folder: Path = CATALOG_DIR) -> Catalog:
+    """The same without the compute buffers, which take by far the longest."""
     paths = sorted((folder / "models").glob("*.yaml"))
     places = {path: _read_models(path) for path in paths}
     models = sorted((model for read in places.values() for model in read), key=lambda model: model.id)
@@ -114,7 +120,6 @@ def compile_catalog(folder: Path = CATALOG_DIR) -> Catalog:
         models=tuple(models),
         weights={model.id: weights_of_model(model) for model in models if _ggufs(model)},
         checkpoints={model.id: sizes for model in models if (sizes := checkpoint_weights(model))},
-        compute=_buffers([model for model in models if _ggufs(model)]),
         quality=_read_quality(folder / "quality.yaml"),
     )
 
@@ -124,7 +129,7 @@ def compiled_text(catalog: Catalog) -> str:
     document = catalog.model_dump(mode="json", exclude_defaults=True)
     models = ",\n".join(_compact(model) for model in document["models"])
     parts = ("checkpoints", "compute", "weights")
-    by_model = ",\n".join(f"{_compact(part)}: {{\n{_lines(document[part])}\n}}" for part in parts)
+    by_model = ",\n".join(f"{_compact(part)}: {{\n{_lines(document.get(part, {}))}\n}}" for part in parts)
     return (
         f'{{"date": {_compact(document["date"])},\n"models": [\n{models}\n],\n'
         f'"quality": {_compact(document["quality"])},\n{by_model}}}\n'

@@ -207,6 +207,17 @@ def roofline(model: Model, group: Group, driver: Driver, constants: Constants = 
     )
 
 
+_TIMES: Final = tuple(name for name in Roofline._fields if name.endswith("_s"))
+
+
+def mean(shares: Mapping[Roofline, float]) -> Roofline:
+    """The steps of a model whose layers are shared out: what passes through one part after the other."""
+    if len(shares) == 1:
+        return next(iter(shares))
+    times = {name: sum(getattr(part, name) * share for part, share in shares.items()) for name in _TIMES}
+    return next(iter(shares))._replace(**times)
+
+
 def _dearer(model: Model, constants: Constants) -> float:
     """By what routed experts, and the dense layers beside them, take longer than dense layers alone."""
     used = model.expert_bytes * model.expert_share

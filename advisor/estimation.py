@@ -22,7 +22,7 @@ from advisor.quantization import MIXES
 from advisor.serving.engines import ENGINES, serve
 from advisor.serving.formats import LESS_AND_LESS, engine_weights, formats_of
 from advisor.serving.plan import Pool, Served
-from advisor.serving.speed import engine_speed
+from advisor.serving.speed import EngineSpeed
 from advisor.settings import Settings
 from advisor.speed import Work, estimate_speed
 from advisor.speed.speculative import speculative_speed
@@ -116,8 +116,8 @@ def estimate_on(
 
 def _estimate_engine(workload: Workload, machine: Machine) -> Estimate:
     """The same for an engine that serves checkpoints of the hub, which divides the model by itself."""
-    arch, settings, weights = workload.architecture, workload.settings, workload.weights
-    served = serve(arch, weights, settings, machine, backend=workload.backend, source=workload.source)
+    settings = workload.settings
+    served, speed = serve_on(workload, machine)
     fits = served.memory.fits
     return Estimate(
         model=workload.name,
@@ -128,7 +128,7 @@ def _estimate_engine(workload: Workload, machine: Machine) -> Estimate:
         kv_type=settings.kv_type,
         placement=served.placement(machine),
         memory=served.memory,
-        speed=None if fits is False else served_speed(workload, served, machine),
+        speed=speed,
         fits=fits,
         pool=served.pool,
         assumptions=(
@@ -141,26 +141,29 @@ def _estimate_engine(workload: Workload, machine: Machine) -> Estimate:
 
 def _smaller_formats(workload: Workload, machine: Machine) -> Iterator[str]:
     """The least lossy smaller format in which the workload would fit, if there is one."""
-    arch, settings, own = workload.architecture, workload.settings, workload.weights.total_bytes
+    arch, own = workload.architecture, workload.weights.total_bytes
     for quantization in (name for name in LESS_AND_LESS if name in formats_of(workload.backend)):
         weights = engine_weights(arch, quantization)
         if weights.total_bytes >= own:
             continue
-        served = serve(arch, weights, settings, machine, backend=workload.backend, source=workload.source)
-        if served.memory.fits:
+        smaller = workload.model_copy(update={"weights": weights, "quantization": quantization})
+        if serve_on(smaller, machine)[0].memory.fits:
             yield _("a checkpoint in {quantization} would fit (--quant {quantization})").format(
                 quantization=quantization
             )
             return
 
 
-def served_speed(workload: Workload, served: Served, machine: Machine) -> SpeedEstimate | None:
-    """How fast an engine serves the workload; None where its rates or a bandwidth are not known."""
-    return engine_speed(
+def serve_on(workload: Workload, machine: Machine) -> tuple[Served, SpeedEstimate | None]:
+    """The workload on an engine under the plan that serves it best, and how fast.
+
+    The speed is None where the workload does not fit, or rates or a bandwidth are not known.
+    Raises `AdvisorError` where the engine cannot run there, or has no such cache.
+    """
+    speed = EngineSpeed(
         workload.architecture,
         workload.weights,
         workload.settings,
-        served,
         machine,
         backend=workload.backend,
         quantization=workload.quantization,
@@ -168,6 +171,17 @@ def served_speed(workload: Workload, served: Served, machine: Machine) -> SpeedE
         depth=workload.depth,
         prompt_tokens=workload.prompt_tokens,
     )
+    served = serve(
+        workload.architecture,
+        workload.weights,
+        workload.settings,
+        machine,
+        backend=workload.backend,
+        quantization=workload.quantization,
+        source=workload.source,
+        speed=speed,
+    )
+    return served, None if served.memory.fits is False else speed(served.plan)
 
 
 def _split(footprint: Footprint, machine: Machine, n_gpu_layers: int | None, rate: Rate) -> Split:

@@ -63,6 +63,11 @@ class Split(Value):
         """Whether parts of layers stay behind on the host: llama.cpp then runs no pipeline."""
         return self.n_cpu_moe > 0 or self.n_cpu_ffn > 0
 
+    def is_pipeline(self, n_layers: int) -> bool:
+        """Whether llama.cpp runs the GPUs as a pipeline, where the caches are on them too."""
+        whole = self.n_gpu_layers > n_layers and not self.has_overrides
+        return whole and sum(1 for n in self.gpu_layers if n) > 1
+
 
 class Share(NamedTuple):
     """The part of a model that one GPU, or the host, holds."""

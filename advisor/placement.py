@@ -123,7 +123,7 @@ def fits(footprint: Footprint, split: Split, machine: Machine) -> bool:
     free = _least_free(parts, host, footprint, split, machine)
     if free < 0:
         return False
-    ample = footprint.graph.ample_bytes
+    ample = footprint.graph.ample_bytes(pipeline=split.is_pipeline(footprint.n_layers))
     n_pooled = 1 + len(machine.gpus) if machine.unified else 1
     if ample is not None and free >= n_pooled * ample:
         return True  # graphs are worked out where they decide

@@ -12,7 +12,7 @@ from advisor.model import ModelKind
 from advisor.plan import Rejection
 from advisor.quality import QualityData, fidelity
 from advisor.ranking import FLOOR_TOKENS_PER_S, Contender, Ranked, felt_rate, target_tokens_per_s
-from advisor.serving.plan import Served
+from advisor.serving.plan import Served, room_for_more
 from advisor.units import format_bytes, format_count, gib_down, gib_up
 from advisor.usecase import Requirements
 
@@ -86,10 +86,10 @@ def _served_reason(served: Served, used: Sequence[DeviceMemory]) -> str:
     text = divided.format(
         n=plan.n_ranks, tensor=plan.tensor_parallel, pipeline=plan.pipeline_parallel, needs=_rooms(used)
     )
-    if pool is None:
-        return text
-    held = _("the pool it reserves holds {n:.1f} requests of this length").format(n=pool.concurrency)
-    return f"{text}; {held}"
+    if pool is not None:
+        held = _("the pool it reserves holds {n:.1f} requests of this length").format(n=pool.concurrency)
+        text = f"{text}; {held}"
+    return f"{text}; {room_for_more(served.n_more)}" if served.n_more else text
 
 
 def _rooms(used: Sequence[DeviceMemory]) -> str:

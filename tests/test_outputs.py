@@ -16,6 +16,7 @@ from deployments import CASES
 from entry import run
 from factories import candidate, gpu, machine, speed
 from test_detect import CONTAINER
+from test_doctor import ILL, recorded_machine
 from test_smoke_verdict import warned
 from texts import commands
 from untranslated import english_in
@@ -23,16 +24,17 @@ from untranslated import english_in
 from advisor.cli.show_smoke import show_smoke_result
 from advisor.cost import ApiPrice, Sources, compare, held_against
 from advisor.demand import Demand
+from advisor.doctor import checks, examination
 from advisor.i18n import LANGUAGES, use_language
 from advisor.local_cost import LocalSide
 from advisor.machine_cost import Given, machine_terms
 from advisor.prices import load_cost_catalog
+from advisor.probes.recording import Recorded
 from advisor.rendering import render
 from advisor.report import cost_report
 from advisor.usecase import Requirements
 
 Golden = Callable[[str, str], None]
-DUMPS = Path(__file__).parent / "golden" / "doctor"
 SMALL = ("--hardware", "RTX 3070 8 GB, 32 GB RAM")
 LARGE = ("--hardware", "2x RTX 4090, 64 GB RAM")
 TINY = ("--hardware", "M2 8 GB")
@@ -57,7 +59,6 @@ OUTPUTS = {
     "hardware-list": ("hardware", "list", "4090"),
     "hardware-show": ("hardware", "show", "rtx-4090"),
     "hardware-preset": ("hardware", "show", "rtx-4090-workstation"),
-    "doctor": ("doctor", "--from", "ill.md"),
     "doctor-planned": ("doctor", "--hardware", "Titan Xp"),
 }
 """Command lines by the name of their golden file."""
@@ -70,9 +71,8 @@ def said(*words: str, language: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def beside_the_dumps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths and the words of the command line are printed: neither is that of who runs the tests."""
-    monkeypatch.chdir(DUMPS)
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words of the command line are printed: not those of who runs the tests."""
     monkeypatch.setattr(sys, "argv", ["advisor", "…"])
 
 
@@ -198,6 +198,19 @@ def test_detect(language: str, golden: Golden, monkeypatch: pytest.MonkeyPatch) 
     machines = SimpleNamespace(detect_with_versions=lambda: here, detect=lambda: here)
     monkeypatch.setitem(sys.modules, "advisor.machines", machines)
     check("detect", language, said("detect", language=language), golden)
+
+
+@in_both
+def test_doctor(language: str, golden: Golden, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The report of an ill machine, and the page that is written down, without its recording."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("advisor.probes.source.Live", lambda: Recorded(ILL))
+    monkeypatch.setattr(examination, "read_machine", recorded_machine)
+    monkeypatch.setattr(examination, "date", SimpleNamespace(today=lambda: date(2026, 11, 21)))
+    monkeypatch.setattr(checks, "catalogs", lambda: checks.Check(name="catalogs", status="ok", detail="…"))
+    told = said("doctor", "--out", "doctor.md", language=language)
+    page, _fence, _recording = Path("doctor.md").read_text(encoding="utf-8").partition("```")
+    check("doctor", language, f"{told}== doctor.md\n{page}", golden)
 
 
 @in_both

@@ -98,6 +98,21 @@ def test_nothing_hides_the_function_of_that_name(path: Path) -> None:
         assert [n.lineno for n in ast.walk(tree) if isinstance(n, ast.arg) and n.arg == "_"] == []
 
 
+def run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """What is not inside a function."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield child
+            yield from run_at_import(child)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(texts.PACKAGE)))
+def test_nothing_is_said_before_the_language_is_known(path: Path) -> None:
+    calls = [n for n in run_at_import(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+    early = [n.lineno for n in calls if isinstance(n.func, ast.Name) and n.func.id in ("_", "ngettext")]
+    assert early == [], "mark a text of module level with N_, and say it where it is used"
+
+
 @pytest.mark.parametrize("command", [one for _name, one in texts.commands()], ids=lambda c: str(c.name))
 def test_every_command_takes_the_language(command: click.Command) -> None:
     assert isinstance(command, LocalizedCommand)

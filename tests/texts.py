@@ -24,6 +24,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import extract_from_ast
 
+from advisor import __version__
 from advisor.catalog import load_catalog
 from advisor.cli import COMMANDS, advisor
 from advisor.cli.localized import paragraphs
@@ -173,6 +174,10 @@ def updated(language: str) -> Catalog:
         locale=language,
         domain=DOMAIN,
         project="llm-advisor",
+        version=__version__,
+        msgid_bugs_address="the issues of the repository",
+        last_translator="The advisor maintainers",
+        language_team="The advisor maintainers",
         fuzzy=False,
         header_comment="# What `advisor` says. Edit the translations, then run: python tests/texts.py",
         creation_date=datetime(2026, 11, 21, tzinfo=UTC),
@@ -209,8 +214,9 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(as_po(catalog))
         path.with_suffix(".mo").write_bytes(compiled(catalog))
-        missing = [message for message in catalog if message.id and not any(message.string)]
+        missing = [message.id for message in catalog if message.id and not any(message.string)]
         sys.stderr.write(f"{language}: {len(catalog)} texts, {len(missing)} to be translated\n")
+        sys.stderr.writelines(f"  {text!r}\n" for text in missing)
 
 
 if __name__ == "__main__":

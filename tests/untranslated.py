@@ -29,7 +29,7 @@ _LEFT_OUT: Final = tuple(
         r"https?://\S+",
         r"[A-Z][\w ]+(?:: | at )line \d+ column \d+",  # what a reader of JSON says
         r"쓸 수 있는 답: .*",  # the keys of an answers file
-        r"(?m)^\s*(?:sh|cd|curl|docker|getent|advisor|pip|python3?) .*$",  # a line to be typed
+        r"(?m)^\s*(?:\| )?(?:sh|cd|curl|docker|getent|advisor|pip|python3?) [^|\n]*",  # a line to be typed
         r"(?:getent|llama-server|ollama|vllm|mlx_lm\.server|python -m) [^\n]*",  # an engine's own line
         r"(?m)^(?:출처|source): .*$",  # sources are named as they name themselves
         r"--[\w-]+(?:[ =](?:[A-Z]+|[a-z][\w.-]*))?",  # a flag with what follows it

@@ -122,6 +122,8 @@ def _engine_args(candidate: Candidate) -> tuple[str, ...]:
         args += ("--tensor-parallel-size", str(placement.tensor_parallel))
     if placement.pipeline_parallel > 1:
         args += ("--pipeline-parallel-size", str(placement.pipeline_parallel))
+    if placement.expert_parallel:
+        args += ("--enable-expert-parallel",)
     if candidate.kv_type == "fp8":
         args += ("--kv-cache-dtype", "fp8")
     if candidate.kind is not ModelKind.CHAT:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -105,8 +105,22 @@ def error_funnel() -> Iterator[None]:
         sys.exit(EXIT_SAID_NO)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the `advisor` command."""
     gc.disable()  # a command ends before there is garbage: the search for it took a tenth of the time
-    with error_funnel():
-        sys.exit(advisor.main(standalone_mode=False, prog_name="advisor"))
+    try:
+        with error_funnel():
+            status = advisor.main(standalone_mode=False, prog_name="advisor")
+            sys.stdout.flush()
+            sys.exit(status)
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once: to take everything apart that the system takes back anyway took a tenth of the time."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)

@@ -1,13 +1,13 @@
-"""An engine's memory on a machine, and the plan that makes the model fit."""
+"""An engine's memory on a machine, and the plan that serves the request best."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby, pairwise
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Final
 
 from advisor.architecture import Architecture
-from advisor.assessment import DeviceMemory, MemoryEstimate, MemorySource
+from advisor.assessment import DeviceMemory, MemoryEstimate, MemorySource, SpeedEstimate
 from advisor.errors import AdvisorError
 from advisor.hardware import Gpu, Machine
 from advisor.i18n import N_, _
@@ -15,7 +15,9 @@ from advisor.placement import HOST_NAME, host_capacity
 from advisor.serving import local, sglang, vllm
 from advisor.serving.blocks import NULL_BLOCKS, layout_of
 from advisor.serving.devices import context_bytes
-from advisor.serving.plan import EnginePlan, Pool, Served
+from advisor.serving.division import likeness, plans
+from advisor.serving.plan import EnginePlan, Pool, Served, room_for_more
+from advisor.serving.speed import Speed
 from advisor.settings import Settings
 from advisor.units import GIB, format_bytes
 from advisor.usecase import Backend
@@ -25,6 +27,9 @@ POOLED: Final[tuple[Backend, ...]] = ("vllm", "sglang")
 """Engines that reserve a pool and run on GPUs alone."""
 LOCAL: Final[tuple[Backend, ...]] = ("mlx", "transformers", "onnx")
 ENGINES: Final = (*POOLED, *LOCAL)
+
+CLEAR_GAIN: Final = 1.05
+"""A plan on more GPUs must be so much faster: less is within what estimates can tell apart."""
 
 HOST_PROCESS_BYTES: Final = 4 * GIB
 """RAM of a PyTorch server beside the GPUs' memory: libraries, tokenizer, pinned buffers, its processes. vLLM
@@ -38,11 +43,14 @@ def serve(
     machine: Machine,
     *,
     backend: Backend,
+    quantization: str,
     source: MemorySource,
+    speed: Speed,
     max_seqs: int | None = None,
 ) -> Served:
-    """The smallest plan that fits, or the one that shows best what is missing.
+    """The plan that serves the request fastest, with no GPU that gains nothing; or what is missing for one.
 
+    speed: what the request gets under a plan, for engines that divide a model.
     max_seqs: requests that the engine is started for (--max-num-seqs); None: as many as are planned.
     Raises `AdvisorError` where the engine cannot run on that machine, or has no such cache.
     """
@@ -55,64 +63,72 @@ def serve(
                 "llama.cpp, or another --hardware"
             ).format(engine=_TITLES[backend])
         )
-    served = None
-    for plan in plans(arch, machine):
-        served = engine_memory(
+
+    @cache
+    def served(plan: EnginePlan) -> Served:
+        return engine_memory(
             arch, weights, settings, plan, machine, backend=backend, source=source, max_seqs=max_seqs
         )
-        if served.memory.fits:
-            return served
-    assert served is not None  # a machine with a GPU has a plan
-    return served
+
+    def fits(plan: EnginePlan) -> bool:
+        room = sum(machine.gpus[i].capacity_bytes for i in plan.gpus)
+        return weights.total_bytes < room and bool(served(plan).memory.fits)
+
+    divisions = list(plans(arch, machine, quantization))
+    # Embedding is reading, which a second server doubles and a second GPU of one server does not.
+    paces = {plan: None if settings.embeddings else speed(plan) for plan in divisions}
+    plan = fastest(paces, fits)
+    if plan is None:
+        return served(max(divisions, key=lambda plan: (plan.n_ranks, plan.tensor_parallel)))
+    result, n_more = served(plan), _n_more(plan, machine)
+    notes = (*result.notes, *_division_notes(plan, backend, n_more))
+    return result.model_copy(update={"n_more": n_more, "notes": notes})
 
 
 _TITLES: Final = {"vllm": "vLLM", "sglang": "SGLang"}
 
 
-def plans(arch: Architecture, machine: Machine) -> Iterator[EnginePlan]:
-    """Divisions to try, the fewest GPUs first.
+def fastest(
+    paces: Mapping[EnginePlan, SpeedEstimate | None], fits: Callable[[EnginePlan], bool]
+) -> EnginePlan | None:
+    """Of the plans that fit and are about as fast as the fastest, the one on the fewest GPUs.
 
-    Like GPUs share every layer, in powers of two that divide the heads; what is left over, and unlike GPUs,
-    become stages of a pipeline.
+    Where those are as many, the one with the earlier first token; where no speed is known, the fewest GPUs.
     """
-    order = sorted(range(len(machine.gpus)), key=lambda i: _likeness(machine.gpus[i]))
-    groups = [tuple(same) for _key, same in groupby(order, key=lambda i: _likeness(machine.gpus[i]))]
-    found: list[EnginePlan] = []
-    for group in groups:
-        for n in range(1, len(group) + 1):
-            tensor = _tensor_parallel(arch, n)
-            if n // tensor <= arch.n_layers:
-                found.append(
-                    EnginePlan(tensor_parallel=tensor, pipeline_parallel=n // tensor, gpus=group[:n])
-                )
-    if len(groups) > 1 and len({gpu.vendor for gpu in machine.gpus}) == 1 and len(order) <= arch.n_layers:
-        found.append(_unlike(arch, machine))
-    yield from sorted(found, key=lambda plan: (plan.n_ranks, plan.pipeline_parallel))
+    rates = {plan: pace.decode_tokens_per_s if pace else 0.0 for plan, pace in paces.items()}
+    best = next((plan for plan in sorted(paces, key=lambda p: (-rates[p], p.n_ranks)) if fits(plan)), None)
+    if best is None:
+        return None
+
+    def cost(plan: EnginePlan) -> tuple[int, float]:
+        pace = paces[plan]
+        return plan.n_ranks, (pace.ttft_s if pace and pace.ttft_s else 0.0)
+
+    near = [plan for plan in paces if rates[plan] * CLEAR_GAIN >= rates[best]]
+    return next(plan for plan in sorted(near, key=cost) if fits(plan))
 
 
-def _unlike(arch: Architecture, machine: Machine) -> EnginePlan:
-    """A pipeline over all GPUs, each with layers in proportion to its free memory."""
-    rooms = [gpu.capacity_bytes for gpu in machine.gpus]
-    ends = [round(arch.n_layers * sum(rooms[: i + 1]) / sum(rooms)) for i in range(len(rooms))]
-    counts = [max(1, stop - start) for start, stop in pairwise((0, *ends))]
-    counts[counts.index(max(counts))] += arch.n_layers - sum(counts)
-    return EnginePlan(pipeline_parallel=len(rooms), gpus=tuple(range(len(rooms))), stage_layers=tuple(counts))
+def _n_more(plan: EnginePlan, machine: Machine) -> int:
+    """Servers of the same plan that idle GPUs like those of the plan have room for."""
+    used = [machine.gpus[i] for i in plan.gpus]
+    idle = [gpu for i, gpu in enumerate(machine.gpus) if i not in plan.gpus]
+    least = min(gpu.capacity_bytes for gpu in used)
+    if len({likeness(gpu) for gpu in used}) > 1:
+        return 0
+    alike = [gpu for gpu in idle if likeness(gpu) == likeness(used[0]) and gpu.capacity_bytes >= least]
+    return len(alike) // plan.n_ranks
 
 
-def _likeness(gpu: Gpu) -> tuple[int, str]:
-    return (-gpu.vram_bytes, gpu.name)
-
-
-def _tensor_parallel(arch: Architecture, n_gpus: int) -> int:
-    """The largest power of two that divides the GPUs and the heads, and suits the KV heads."""
-    size = 1
-    heads = {layer.n_heads for layer in arch.layers if layer.n_heads}
-    kv_heads = {layer.n_kv_heads for layer in arch.layers if layer.n_kv_heads and not arch.mla}
-    while n_gpus % (2 * size) == 0 and all(n % (2 * size) == 0 for n in heads):
-        if any(n % (2 * size) and (2 * size) % n for n in kv_heads):
-            break
-        size *= 2
-    return size
+def _division_notes(plan: EnginePlan, backend: Backend, n_more: int) -> Iterator[str]:
+    if plan.expert_parallel:
+        yield _(
+            "whole experts on each GPU ({flag}): FP8's blocks are too large to cut an expert in {n}"
+        ).format(
+            flag="--enable-expert-parallel" if backend == "vllm" else f"--ep-size {plan.tensor_parallel}",
+            n=plan.tensor_parallel,
+        )
+    if n_more:
+        yield room_for_more(n_more)
 
 
 def engine_memory(
@@ -270,7 +286,7 @@ def _local(
     source: MemorySource,
 ) -> Served:
     needs = local.needs_of(arch, weights, settings, machine, backend)
-    position = min(range(len(machine.gpus)), key=lambda i: _likeness(machine.gpus[i]), default=None)
+    position = min(range(len(machine.gpus)), key=lambda i: likeness(machine.gpus[i]), default=None)
     if position is not None and backend == "onnx" and machine.gpus[position].vendor == "apple":
         position = None  # its execution providers for Apple are not planned for
     own = {

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from advisor.assessment import MemoryEstimate, Placement
 from advisor.hardware import Machine
+from advisor.i18n import ngettext
 from advisor.serving.ranks import as_ranges, stages
 from advisor.value import Value
 
@@ -17,6 +18,8 @@ class EnginePlan(Value):
     """Every layer is cut into so many parts."""
     pipeline_parallel: int = Field(default=1, ge=1)
     """The layers are dealt out to so many stages."""
+    expert_parallel: bool = False
+    """The ranks that share a layer have whole experts instead of a part of each."""
     gpus: tuple[int, ...] = ()
     """Positions in `Machine.gpus`, one a rank, stage by stage."""
     stage_layers: tuple[int, ...] = ()
@@ -61,6 +64,8 @@ class Served(Value):
     """None for engines that take memory as requests need it."""
     notes: tuple[str, ...] = ()
     """What was assumed, and what the pool offers."""
+    n_more: int = 0
+    """Further servers like this one that the idle GPUs have room for."""
 
     def placement(self, machine: Machine) -> Placement:
         """The plan in the words of a candidate; an engine without a GPU runs on the host."""
@@ -69,11 +74,21 @@ class Served(Value):
             n_gpu_layers=None,
             tensor_parallel=self.plan.tensor_parallel,
             pipeline_parallel=self.plan.pipeline_parallel,
+            expert_parallel=self.plan.expert_parallel,
             gpu_layers=self._gpu_layers(machine),
             devices=names or tuple(row.name for row in self.memory.devices if row.kind == "cpu"),
         )
 
     def _gpu_layers(self, machine: Machine) -> tuple[int, ...]:
-        """Layers by GPU where the engine is told them."""
-        told = dict(zip(self.plan.gpus, self.plan.stage_layers, strict=False))
+        """Layers by GPU where the engine is told them: those of a stage on its first rank."""
+        told = dict(zip(self.plan.gpus[:: self.plan.tensor_parallel], self.plan.stage_layers, strict=False))
         return tuple(told.get(i, 0) for i in range(len(machine.gpus))) if told else ()
+
+
+def room_for_more(n: int) -> str:
+    """What idle GPUs are good for."""
+    return ngettext(
+        "the idle GPUs would not make it faster, but have room for {n} more server like it",
+        "the idle GPUs would not make it faster, but have room for {n} more servers like it",
+        n,
+    ).format(n=n)

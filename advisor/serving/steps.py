@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from advisor.architecture import Architecture, LayerKind
+from advisor.architecture import Architecture, Layer, LayerKind
 from advisor.batching import Scheduler
 from advisor.caches import kv_token_bytes, recurrent_bytes
 from advisor.engine_steps import Arithmetic, Group, Kind, Model
 from advisor.hardware import Gpu, GpuSpec, Machine
 from advisor.loads import looked_up_params
-from advisor.serving.plan import EnginePlan, Pool
+from advisor.serving.plan import EnginePlan
+from advisor.serving.ranks import kv_heads_of_rank
 from advisor.settings import Settings
 from advisor.units import GIB
 from advisor.usecase import Backend
@@ -28,9 +29,21 @@ SGLANG_SEQS: Final = 4096
 """More than any pool holds: SGLang sets no limit of its own."""
 
 
-def engine_model(arch: Architecture, weights: Weights, settings: Settings, n_params_active: int) -> Model:
-    """What the model makes a step read; n_params_active: looked-up embeddings included."""
-    caches = [(layer, kv_token_bytes(arch, layer, settings.kv_type)) for layer in arch.layers]
+def engine_model(
+    arch: Architecture,
+    weights: Weights,
+    settings: Settings,
+    n_params_active: int,
+    tensor_parallel: int = 1,
+) -> Model:
+    """What the model makes a step read, all GPUs together; n_params_active: looked-up embeddings included.
+
+    GPUs that share a layer each read its latents, and a KV head of their own though there are fewer.
+    """
+    caches = [
+        (layer, kv_token_bytes(arch, layer, settings.kv_type) * _copies(arch, layer, tensor_parallel))
+        for layer in arch.layers
+    ]
     n_attending = sum(layer.kind.has_attention for layer in arch.layers)
     return Model(
         shared_bytes=sum(weights.layers) + weights.output_bytes + weights.tied_bytes,
@@ -45,6 +58,12 @@ def engine_model(arch: Architecture, weights: Weights, settings: Settings, n_par
         window=arch.n_swa or 0,
         state_bytes=sum(recurrent_bytes(arch, settings.model_copy(update={"n_seqs": 1}))),
     )
+
+
+def _copies(arch: Architecture, layer: Layer, tensor_parallel: int) -> int:
+    """How often the GPUs that share a layer hold its cache."""
+    kv_heads = 1 if arch.mla else layer.n_kv_heads or 1
+    return kv_heads_of_rank(kv_heads, tensor_parallel) * tensor_parallel // kv_heads
 
 
 def engine_group(gpu: Gpu | GpuSpec, quantization: str, n_gpus: int, *, is_linked: bool) -> Group | None:
@@ -100,8 +119,3 @@ def scheduler_of(backend: Backend, gpu: Gpu, kv_tokens: int | None) -> Scheduler
 def slowest_of(plan: EnginePlan, machine: Machine) -> Gpu:
     """The GPU that the others of a plan wait for."""
     return min((machine.gpus[i] for i in plan.gpus), key=lambda gpu: gpu.bandwidth_bytes_per_s or 0)
-
-
-def tokens_of(pool: Pool | None) -> int | None:
-    """What the pool holds; None for engines without one."""
-    return pool.kv_tokens if pool else None

@@ -58,7 +58,7 @@ def estimate(row: Row, steps: Roofline) -> Served:
 
 def engine_case(row: Row, constants: Constants) -> Case:
     """A run of vLLM or SGLang."""
-    model, _ = model_of(row.model, row.quantization, row.kv_type)
+    model, _ = model_of(row.model, row.quantization, row.kv_type, row.tensor_parallel)
     return Case(row, estimate(row, roofline(model, group_of(row), driver_of(row), constants)))
 
 

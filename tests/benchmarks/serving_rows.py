@@ -101,14 +101,14 @@ def gpu_named(name: str) -> GpuSpec:
 
 
 @cache
-def model_of(name: str, quantization: str, kv_type: KvType) -> tuple[Model, int]:
+def model_of(name: str, quantization: str, kv_type: KvType, tensor_parallel: int = 1) -> tuple[Model, int]:
     """What a model's steps read, and the bytes of its file."""
     subject = subject_named(name)
     assert subject is not None, name
     arch = subject.architecture
     named = ENGINE_FORMATS.get(quantization)
     weights: Weights = engine_weights(arch, named) if named else subject.weights(quantization)
-    model = engine_model(arch, weights, Settings(kv_type=kv_type), subject.n_params_active)
+    model = engine_model(arch, weights, Settings(kv_type=kv_type), subject.n_params_active, tensor_parallel)
     return model, weights.total_bytes
 
 
@@ -128,7 +128,7 @@ def scheduler_of(row: Row) -> Scheduler:
     gpu = gpu_named(row.gpu)
     vram_bytes = gpu.vram_bytes or UNIFIED_BYTES
     large = vram_bytes >= 70 * GIB and not row.gpu.startswith("a100")
-    model, file_bytes = model_of(row.model, row.quantization, row.kv_type)
+    model, file_bytes = model_of(row.model, row.quantization, row.kv_type, row.tensor_parallel)
     n, length = row.tensor_parallel, row.input_len + row.output_len / 2
     fixed = model.window_bytes * min(model.window, length) + model.state_bytes
     pool_bytes = n * (vram_bytes * UTILIZATION - BESIDE_BYTES) - file_bytes

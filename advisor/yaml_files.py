@@ -22,6 +22,7 @@ PARSER_SAYS: Final = (
     N_("expected <block end>, but found '<block sequence start>'"),
     N_("expected <block end>, but found '<scalar>'"),
     N_("expected <block end>, but found '-'"),
+    N_("expected the node content, but found '<stream end>'"),
     N_("found character '\\t' that cannot start any token"),
     N_("found unexpected end of stream"),
     N_("mapping keys are not allowed here"),

@@ -47,6 +47,46 @@ SEEDS: Final = (
 )
 """The set-ups that the product was first asked about."""
 
+
+class Advised(NamedTuple):
+    """What was advised for one of them before there was this product, and where that is outdated now."""
+
+    models: tuple[str, ...]
+    outdated: str
+
+
+ADVISED: Final = {
+    SEEDS[0].id: Advised(
+        ("llama-3-8b-instruct", "mistral-7b-instruct-v0.3"),
+        "Llama 3 8B is of April 2024 and 8k tokens; with experts in RAM 8 GB cards run mixtures of 35B",
+    ),
+    SEEDS[1].id: Advised(
+        ("gemma-7b-it", "phi-3-mini-4k-instruct"),
+        "the laptop card has 6 GB, on which Gemma 7B lies whole in no file; Phi-3 mini was passed since",
+    ),
+    SEEDS[2].id: Advised(
+        ("qwen2.5-7b-instruct", "phi-3-mini-4k-instruct"),
+        "mixtures of few active parameters and 4B models of 2026 answer better at the speed of a processor",
+    ),
+    SEEDS[3].id: Advised(
+        ("llama-3-70b-instruct",),
+        "a 27B of 2026 is ahead of a 70B of 2024 and leaves room; Q4_0 gave way to mixes of types",
+    ),
+    SEEDS[4].id: Advised(
+        ("llama-3-70b-instruct",),
+        "vLLM with tensor parallelism stays right; the model was superseded three times",
+    ),
+    SEEDS[5].id: Advised(
+        ("phi-4-mini-instruct",),
+        "gpt-oss-20b, advised for depth alone, has 3.6 billion active parameters: as fast, and ahead",
+    ),
+    SEEDS[6].id: Advised(
+        ("nomic-embed-text-v1.5", "mxbai-embed-large-v1"),
+        "all of them know English alone; for Korean documents a multilingual embedder is needed",
+    ),
+}
+"""By scenario; read again on 2026-11-21."""
+
 NEEDS: Final = (
     _of("RTX 3070 8 GB, 32 GB RAM", use_case="coding"),
     _of("RTX 3070 8 GB, 32 GB RAM", use_case="rag", languages=("ko",)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,19 @@ def test_no_figure_is_without_a_source() -> None:
     for model in CATALOG.models:
         texts = (*model.sources, model.architecture_source, *(cell.source for cell in model.quality))
         assert all(text.strip() for text in texts)
+
+
+def test_languages_are_two_letters_each_once() -> None:
+    for model in CATALOG.models:
+        assert all(re.fullmatch("[a-z]{2}", code) for code in model.languages), model.id
+        assert len(set(model.languages)) == len(model.languages), model.id
+
+
+def test_a_recent_chat_model_lists_its_languages_or_says_why_not() -> None:
+    """Without a list `recommend --language` knows nothing of it: someone must at least have looked."""
+    for model in CATALOG.models:
+        if model.kind is ModelKind.CHAT and model.released >= date(2025, 6, 1) and not model.languages:
+            assert "languages" in " ".join((model.note or "", *model.sources)).lower(), model.id
 
 
 def test_generations_lead_to_the_current_one() -> None:

@@ -1,4 +1,4 @@
-"""How vLLM and SGLang divide a model over GPUs: what they accept, and what somebody who knows them chooses."""
+"""How vLLM and SGLang divide a model over GPUs: what they accept, and what an expert chooses."""
 
 from __future__ import annotations
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from advisor.advice import recommend_on
-from advisor.contest import Shelf
 from advisor.api import machine_of
 from advisor.assessment import DeviceMemory, MemoryEstimate
 from advisor.candidates import Option
 from advisor.catalog import load_catalog
+from advisor.contest import Shelf
 from advisor.measurements import Buffer, BufferReport, LogBuffer
 from advisor.proof import Proof, differences, proven
 from advisor.units import GIB, MIB

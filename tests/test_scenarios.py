@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenarios import ALL_PRESETS, NEEDS, SEEDS, Scenario, advise, broken, every_candidate
+from scenarios import ADVISED, ALL_PRESETS, NEEDS, SEEDS, Scenario, advise, broken, every_candidate
 
-from advisor.contest import successors
-from advisor.proposal import projector_room
-from advisor.api import machine_of, recommend
+from advisor.api import explain, machine_of, recommend
 from advisor.assessment import Candidate
 from advisor.catalog import load_catalog
+from advisor.contest import successors
+from advisor.proposal import projector_room
 from advisor.ranking import FLOOR_TOKENS_PER_S
 from advisor.usecase import Requirements
 
@@ -171,3 +171,13 @@ def test_successors_are_followed_to_the_newest() -> None:
         new.id: new.model_copy(update={"superseded_by": None}),
     }
     assert successors(chain[old.id], chain) == [middle.id, new.id]
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.id)
+def test_what_was_advised_before_is_behind_the_pick(seed: Scenario) -> None:
+    result = advise(seed.machine, **seed.needs)
+    assert result.choice is not None
+    for name in ADVISED[seed.id].models:
+        told = explain(result, name)
+        assert told.reasons
+        assert told.candidate is None or told.candidate.score < result.choice.score

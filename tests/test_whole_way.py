@@ -14,9 +14,9 @@ import yaml
 from gguf_files import make_gguf
 
 from advisor.advice import recommend_on
-from advisor.contest import Shelf
 from advisor.api import detect
 from advisor.catalog import load_catalog
+from advisor.contest import Shelf
 from advisor.gguf import architecture_of_header, quantization_name, read_header, tensor_sizes
 from advisor.model import Artifact, License, Model
 from advisor.usecase import Requirements

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from scenarios import ALL_PRESETS, NEEDS, SEEDS, advise, broken
+from scenarios import ADVISED, ALL_PRESETS, NEEDS, SEEDS, advise, broken
 
 
 def main() -> None:
@@ -31,6 +31,8 @@ def main() -> None:
         problems = broken(result)
         n_broken += bool(problems)
         print(f"{scenario.id:62} {figures} {'; '.join(problems)}")
+        if advised := ADVISED.get(scenario.id):
+            print(f"    advised before: {', '.join(advised.models)}; outdated: {advised.outdated}")
     print(f"{len(scenarios)} scenarios, {n_broken} break a property")
 
 

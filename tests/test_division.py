@@ -331,5 +331,10 @@ def test_what_is_chosen_is_said_and_started() -> None:
     result = CliRunner().invoke(advisor, ["estimate", "qwen2.5-7b-instruct", *eight])
     notes = json.loads(result.stdout)["assumptions"]
     assert any("room for 1 more server like it" in note for note in notes)
+    unlike = ("--hardware", "RTX 5090 + RTX 5080, 128 GB RAM", "--backend", "vllm", "--parallel", "8")
+    output = CliRunner().invoke(advisor, ["estimate", "qwen3-14b", *unlike]).output
+    assert "VLLM_PP_LAYER_PARTITION=27,13" in output
+    assert "1 × GeForce RTX 5090 + 1 × GeForce RTX 5080" in " ".join(output.split())
+    assert "-ngl" not in output  # llama.cpp's flag
     divided = candidate(backend="vllm", placement=Placement(n_gpu_layers=None, **placement))
     assert "--tensor-parallel-size 8 --enable-expert-parallel" in vllm.command(divided)

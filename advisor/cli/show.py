@@ -152,7 +152,7 @@ def show_estimate(result: Estimate, machine: Machine) -> None:
         out.print(titled(_("speed"), speed_line(result.speed)))
     if result.speed and result.speed.speculative:
         out.print(titled("", _speculative_line(result.speed.speculative)))
-    if result.placement.gpu_layers:
+    if result.placement.gpu_layers and result.placement.n_gpu_layers is not None:
         out.print(titled(_("layers"), " ".join(layer_args(result.placement))))
     out.print(_source_line(result.memory))
     if result.speed:

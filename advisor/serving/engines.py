@@ -80,7 +80,8 @@ def serve(
     plan = fastest(paces, fits)
     if plan is None:
         return served(max(divisions, key=lambda plan: (plan.n_ranks, plan.tensor_parallel)))
-    result, n_more = served(plan), _n_more(plan, machine)
+    result = served(plan)
+    n_more = _n_more(plan, machine) if paces[plan] or settings.embeddings else 0
     notes = (*result.notes, *_division_notes(plan, backend, n_more))
     return result.model_copy(update={"n_more": n_more, "notes": notes})
 

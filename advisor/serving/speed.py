@@ -89,7 +89,9 @@ class EngineSpeed:
             {roofline(model, group, driver): part / self._arch.n_layers for group, part in layers.items()}
         )
         gpu, n_seqs = slowest_of(plan, self._machine), self._settings.n_seqs
-        text = "; ".join(_basis(steps, n_seqs, self._depth, f"{n} × {gpu.name}"))
+        names = dict.fromkeys(self._machine.gpus[i].name for i in plan.gpus)
+        gpus = " + ".join(f"{n} × {name}" for name in names)
+        text = "; ".join(_basis(steps, n_seqs, self._depth, gpus))
         scheduler = scheduler_of(self._backend, gpu, None)
         return _estimate(steps, scheduler, n_seqs, self._depth, self._prompt_tokens, text)
 

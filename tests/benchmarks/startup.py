@@ -18,12 +18,12 @@ import time
 COMMANDS = {
     "--help": (["--help"], 0.15),
     "recommend --json (this machine)": (["recommend", "--yes", "--json"], 0.5),
-    "recommend --json (simulated)": (
-        ["recommend", "--yes", "--json", "--hardware", "2x RTX 4090, 64 GB RAM"],
-        0.5,
+    "recommend --json (simulated, by rule)": (
+        ["recommend", "--yes", "--json", "--method", "rules", "--hardware", "2x RTX 4090, 64 GB RAM"],
+        0.35,
     ),
     "estimate qwen3-8b": (["estimate", "qwen3-8b", "--hardware", "RTX 3070, 32 GB RAM"], None),
-    "detect": (["detect", "--json"], None),
+    "detect": (["detect", "--json"], 0.3),
 }
 """Arguments, and the goal in seconds where there is one."""
 

@@ -198,7 +198,7 @@ class ArtifactChoice(Value):
     bytes: int | None
     """Published size, or the estimated tensor data where the size was not published (see `estimated`)."""
     estimated: bool = False
-    format: Literal["gguf", "safetensors"] = "gguf"
+    format: Literal["gguf", "safetensors", "mlx"] = "gguf"
 
     @property
     def is_gguf(self) -> bool:
@@ -270,3 +270,7 @@ class Candidate(Value):
     command: str
     """The engine's own line."""
     reasons: tuple[str, ...] = Field(min_length=2)
+    sampling: Sampling | None = None
+    """What the maker says to sample with; None where it was not read."""
+    n_ctx_effective: int | None = None
+    """Tokens up to which the model keeps its quality by a published test; None where none was read."""

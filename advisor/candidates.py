@@ -25,8 +25,9 @@ from advisor.serving.formats import engine_weights
 from advisor.serving.plan import Served
 from advisor.serving.speed import as_split
 from advisor.settings import Settings
+from advisor.speed import share_of_experts
 from advisor.units import format_bytes
-from advisor.usecase import DEFAULT_N_CTX, KvType, Requirements
+from advisor.usecase import DEFAULT_N_CTX, Backend, KvType, Requirements
 from advisor.weights import Weights, as_large_as
 
 EMBEDDER_N_CTX: Final = 2048
@@ -174,7 +175,7 @@ def _no_commercial_use(model: Model) -> str:
 def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, ...] | Turned:
     """The files worth trying in the backend's format, or why there are none."""
     served = requirements.backend in ENGINES
-    files = [a for a in model.artifacts if a.format == ("safetensors" if served else "gguf")]
+    files = [a for a in model.artifacts if a.format == artifact_format(requirements.backend)]
     if not files and served:
         text = _("has no checkpoint in the catalog that {backend} reads")
         return Turned(text.format(backend=requirements.backend))
@@ -192,7 +193,14 @@ def quantizations(model: Model, requirements: Requirements) -> tuple[Artifact, .
     return tuple(files)
 
 
-_EIGHT_BITS_OR_MORE: Final = frozenset({"Q8_0", "F16", "BF16", "F32", "FP8", "INT8"})
+def artifact_format(backend: Backend | None) -> str:
+    """The format of the files that an engine is given; None: llama.cpp."""
+    if backend == "mlx":
+        return "mlx"
+    return "safetensors" if backend in ENGINES else "gguf"
+
+
+_EIGHT_BITS_OR_MORE: Final = frozenset({"Q8_0", "F16", "BF16", "F32", "FP8", "INT8", "8bit"})
 
 
 class Offers:
@@ -304,9 +312,8 @@ class _Placed:
 
     def least_seconds(self, file: Artifact) -> float:
         """The devices read one after the other: the GPUs what they can hold, the host the rest."""
-        machine, moe, weights = self._machine, self._model.architecture.moe, self._weights[file.quantization]
-        active = moe.n_experts_used / moe.n_experts if moe else 1.0
-        read = sum(weights.layers) + weights.output_bytes + weights.tied_bytes + active * sum(weights.experts)
+        machine, weights = self._machine, self._weights[file.quantization]
+        read = _read_bytes(self._model, weights, self._settings.n_seqs)
         rates = [
             inf if gpu.bandwidth_bytes_per_s is None else gpu.bandwidth_bytes_per_s for gpu in machine.gpus
         ]
@@ -315,7 +322,8 @@ class _Placed:
         if machine.unified or not machine.gpus:
             return read / fastest
         over = weights.total_bytes - weights.input_bytes - sum(gpu.capacity_bytes for gpu in machine.gpus)
-        left = max(0.0, over * active)  # routed experts alone, which are read least
+        # Of routed experts, which are read least, some at the most are on the host.
+        left = max(0.0, over * _share_read(self._model, self._settings.n_seqs))
         return (read - left) / fastest + left / host
 
     def make(self, file: Artifact) -> Option | Turned:
@@ -341,6 +349,18 @@ class _Placed:
         return footprint_of(self._model.architecture, weights, self._settings, self._compiled)
 
 
+def _read_bytes(model: Model, weights: Weights, n_seqs: int) -> float:
+    """What a step of so many sequences reads of the weights, in bytes."""
+    common = sum(weights.layers) + weights.output_bytes + weights.tied_bytes
+    return common + _share_read(model, n_seqs) * sum(weights.experts)
+
+
+def _share_read(model: Model, n_seqs: int) -> float:
+    """The part of the routed experts that so many sequences choose between them, 1 for dense models."""
+    moe = model.architecture.moe
+    return share_of_experts(moe.n_experts, moe.n_experts_used, n_seqs) if moe else 1.0
+
+
 class _Served:
     """An engine that divides the model over GPUs by itself."""
 
@@ -352,10 +372,15 @@ class _Served:
         self.room_bytes = room_bytes(machine)
 
     def least_bytes(self, file: Artifact) -> int:
-        return self._model.n_params * LEAST_BITS // 8
+        weights = self._checkpoints.get(file.quantization)
+        return weights.total_bytes if weights else self._model.n_params * LEAST_BITS // 8
 
     def least_seconds(self, file: Artifact) -> float:
-        read = (self._model.n_params_active or self._model.n_params) * LEAST_READ_BITS / 8
+        """All GPUs read at once, each its part."""
+        if weights := self._checkpoints.get(file.quantization):
+            read = _read_bytes(self._model, weights, self._settings.n_seqs)
+        else:
+            read = (self._model.n_params_active or self._model.n_params) * LEAST_READ_BITS / 8
         return read / self._bytes_per_s
 
     def make(self, file: Artifact) -> Option | Turned:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -25,8 +25,9 @@ class Artifact(Value):
     """One downloadable set of weights."""
 
     quantization: str
-    """GGUF's own name ("Q4_K_M"), or AWQ, GPTQ, FP8, NVFP4, BF16 …"""
-    format: Literal["gguf", "safetensors"]
+    """GGUF's own name ("Q4_K_M"), or AWQ, GPTQ, FP8, NVFP4, BF16 …, or MLX's "4bit" and "8bit"."""
+    format: Literal["gguf", "safetensors", "mlx"]
+    """Who reads it: llama.cpp and Ollama, vLLM and SGLang, or MLX."""
     repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     """`owner/name` on the Hugging Face hub: the maker's, or a trusted packager's."""
     files: tuple[str, ...] = ()
@@ -65,6 +66,37 @@ class License(Value):
     """The hub asks for an account and an acceptance before the download."""
 
 
+class Sampling(Value):
+    """How the maker says to sample, None for what it does not say; in thinking mode, where there is one."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """0 takes the likeliest token always."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0, le=1000)
+    """0 leaves every token in."""
+    min_p: float | None = Field(default=None, ge=0, lt=1)
+    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+    """1 changes nothing."""
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    source: str
+
+    @property
+    def values(self) -> tuple[tuple[str, float], ...]:
+        """What is known, by the field's name, in the fields' order."""
+        known = ((name, getattr(self, name)) for name in SAMPLING_NAMES)
+        return tuple((name, value) for name, value in known if value is not None)
+
+
+SAMPLING_NAMES: Final = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+)
+
+
 class Model(Value):
     """A catalog entry."""
 
@@ -99,6 +131,12 @@ class Model(Value):
     """The vision tower, by the source of the architecture; None where it was not read, or there is none."""
     artifacts: tuple[Artifact, ...] = Field(min_length=1)
     quality: tuple[QualityCell, ...] = ()
+    n_ctx_effective: int | None = Field(default=None, ge=1024)
+    """Tokens up to which it keeps its quality by a published test (RULER); None where none was read."""
+    n_ctx_effective_source: str | None = None
+    sampling: Sampling | None = None
+    template_note: str | None = Field(default=None, max_length=200)
+    """One sentence on its chat template that a user must know: how thinking is switched, what it refuses."""
     note: str | None = None
     sources: tuple[str, ...] = Field(min_length=1)
     checked: date

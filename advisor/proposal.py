@@ -81,6 +81,8 @@ def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, data
             format=artifact.format,
         ),
         command="",
+        sampling=model.sampling,
+        n_ctx_effective=model.n_ctx_effective,
         reasons=tuple(reasons(row, requirements, data)),
     )
     return candidate.model_copy(update={"command": BACKENDS[backend].command(candidate)})

@@ -52,6 +52,14 @@ WIDER: Final = 0.6
 """On the low end of the band where the memory is faster than any measured: kernels may bind first."""
 
 
+def share_of_experts(n_experts: int, n_used: int, n_tokens: int) -> float:
+    """The part of a layer's experts that tokens are expected to choose between them.
+
+    Tokens of one text choose more alike than by chance.
+    """
+    return float(1 - (1 - n_used / n_experts) ** n_tokens**ENGINE_STEPS.alike)
+
+
 class Work(NamedTuple):
     """A placement and what runs it."""
 
@@ -93,9 +101,8 @@ class Work(NamedTuple):
         """
         if n_tokens == 1 or not load.expert_bytes_total or not self.n_experts:
             return load.weight_bytes
-        n_apart = n_tokens**ENGINE_STEPS.alike
-        missed = (1 - self.n_experts_used / self.n_experts) ** n_apart
-        return float(load.shared_bytes + load.expert_bytes_total * (1 - missed))
+        chosen = share_of_experts(self.n_experts, self.n_experts_used, n_tokens)
+        return float(load.shared_bytes + load.expert_bytes_total * chosen)
 
     def decode_s(self, n_seqs: int, n_tokens: int = 1) -> float | None:
         """Seconds of a step through `n_tokens` tokens of each of `n_seqs` sequences; None: no bandwidth.

@@ -180,12 +180,26 @@ def _notes(needs: Requirements, ranked: Sequence[Ranked]) -> Iterable[str]:
     if needs.n_ctx == DEFAULT_N_CTX < needs.profile.n_ctx:
         text = _("{use_case} usually fills {n:,} tokens: --ctx {n} plans for them")
         yield text.format(use_case=needs.use_case.value, n=needs.profile.n_ctx)
+    if ranked:
+        yield from _effective_note(ranked[0].option.model, n_ctx)
     yield from _wait_note(needs, ranked)
     if ranked and needs.profile.images:
         yield _projector_note(ranked[0].option.model)
-    if ranked and needs.languages and not ranked[0].option.model.languages:
-        text = _("the maker of {model} gives no list of languages: try it in {languages} first")
-        yield text.format(model=ranked[0].option.model.id, languages=", ".join(needs.languages))
+    unlisted = [code for code in needs.languages if ranked and code not in ranked[0].option.model.languages]
+    if unlisted:
+        text = _("the maker of {model} gives no full list of languages: try it in {languages} first")
+        yield text.format(model=ranked[0].option.model.id, languages=", ".join(unlisted))
+
+
+def _effective_note(model: Model, n_ctx: int) -> Iterator[str]:
+    """That the model loses quality before the context is full."""
+    if model.n_ctx_effective is not None and model.n_ctx_effective < n_ctx:
+        text = _(
+            "{model} was trained for {trained:,} tokens, but holds its quality to about {effective:,} (RULER)"
+        )
+        yield text.format(
+            model=model.id, trained=model.architecture.n_ctx_train, effective=model.n_ctx_effective
+        )
 
 
 def _wait_note(needs: Requirements, ranked: Sequence[Ranked]) -> Iterator[str]:

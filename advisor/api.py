@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from advisor.advice import DEFAULT_LIMIT, recommend_on, unproven
+from advisor.backends import mlx
 from advisor.candidates import Option
 from advisor.catalog import Catalog
 from advisor.contest import Shelf
@@ -154,6 +155,8 @@ def recommend(
 
     downloads: models that are on its disk already, preferred among equals.
 
+    Raises `ConfigError` for MLX where it serves nothing of the kind.
+
     method: whether llama.cpp is asked for its own plan of the pick, as in `estimate`. on_slow: called when
     that takes over a second.
     """
@@ -162,6 +165,8 @@ def recommend(
     _log.info("catalog of %s, %d models; requirements: %s", known.date, len(known.models), needs)
     shelf = _shelf(known, downloads)
     machine = machine or detect()
+    if needs.backend == "mlx" and (why := mlx.unfit(needs, machine)):
+        raise ConfigError(why)
 
     def prover(room: Machine) -> Callable[[Option], Proof]:
         return unproven if method == "rules" else _prover_of_options(needs, room, method, on_slow)

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 from pydantic import Field, model_validator
 
 from advisor.i18n import N_, _
-from advisor.model import ModelKind
+from advisor.model import ModelKind, Sampling
 from advisor.usecase import Backend, KvType
 from advisor.value import Value
 

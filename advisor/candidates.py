@@ -155,7 +155,8 @@ def _unmet_needs(model: Model, needs: Requirements) -> Iterator[str]:
         yield _("its licence ({license}) is not a permissive one").format(license=_(model.license.id))
     if needs.license == "commercial" and not model.license.commercial:
         yield _no_commercial_use(model)
-    missing = [code for code in needs.languages if model.languages and code not in model.languages]
+    listed = model.languages if not model.languages_partial else ()
+    missing = [code for code in needs.languages if listed and code not in listed]
     if missing:
         text = _("its maker does not list the language {languages}")
         yield text.format(languages=", ".join(missing))

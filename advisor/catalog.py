@@ -103,7 +103,8 @@ def compile_catalog(folder: Path = CATALOG_DIR) -> Catalog:
     Raises `CatalogError`, one line that names file, entry, field and the fix.
     """
     known = compile_sizes(folder)
-    return known.model_copy(update={"compute": _buffers([model for model in known.models if _ggufs(model)])})
+    files = [model for model in known.models if _ggufs(model)]
+    return known.model_copy(update={"compute": buffers_of(files)})
 
 
 def compile_sizes(folder: Path = CATALOG_DIR) -> Catalog:
@@ -173,7 +174,7 @@ def buffers_of_model(model: Model) -> dict[str, tuple[int, ...]]:
     return usual_buffers(model.architecture, settings_for(model, Requirements()))
 
 
-def _buffers(models: Sequence[Model]) -> dict[str, dict[str, tuple[int, ...]]]:
+def buffers_of(models: Sequence[Model]) -> dict[str, dict[str, tuple[int, ...]]]:
     """By model; on all processors, since a large model's graphs take half a second."""
     from concurrent.futures import ProcessPoolExecutor
 
@@ -258,6 +259,10 @@ def _problems(model: Model) -> Iterator[str]:
     quantizations = [artifact.quantization for artifact in _ggufs(model)]
     if len(set(quantizations)) < len(quantizations):
         yield _("artifacts: a GGUF quantization is offered twice; keep the better packager's")
+    mlx = [artifact.quantization for artifact in model.artifacts if artifact.format == "mlx"]
+    if len(set(mlx)) < len(mlx):
+        yield _("artifacts: an MLX quantization is offered twice; keep the better packager's")
+    yield from _facts_problems(model)
     try:
         weights_of_model(model)
         counted = _count_parameters(model)
@@ -268,6 +273,22 @@ def _problems(model: Model) -> Iterator[str]:
         yield _(
             "n_params: {n_params} is not what the architecture gives, {counted}; correct one of them"
         ).format(n_params=model.n_params, counted=counted)
+
+
+LONGEST_STRETCH: Final = 4
+"""Times the trained context that a test may run beyond it: what makers scale by at most (YaRN)."""
+
+
+def _facts_problems(model: Model) -> Iterator[str]:
+    effective, trained = model.n_ctx_effective, model.architecture.n_ctx_train
+    if (effective is None) != (model.n_ctx_effective_source is None):
+        yield _("n_ctx_effective_source: give it with n_ctx_effective, and with it alone")
+    if effective is not None and effective > LONGEST_STRETCH * trained:
+        yield _("n_ctx_effective: {effective} is far beyond the trained {trained}; correct one").format(
+            effective=effective, trained=trained
+        )
+    if model.sampling is not None and not model.sampling.values:
+        yield _("sampling: it has a source and no value; give one, or leave it out")
 
 
 def _count_parameters(model: Model) -> int:

@@ -12,7 +12,7 @@ from advisor.catalog import Catalog
 from advisor.estimation import Estimate, estimate_on
 from advisor.hardware import Machine
 from advisor.i18n import _
-from advisor.model import Model, ModelKind
+from advisor.model import Model, ModelKind, Sampling
 from advisor.quality import QualityData, quality_of
 from advisor.ranking import felt_rate
 from advisor.resolve import Subject, resolve_model
@@ -50,6 +50,10 @@ class Side(Value):
     n_params: int
     n_params_active: int
     n_ctx_train: int
+    n_ctx_effective: int | None
+    """Up to which it keeps its quality by a published test."""
+    sampling: Sampling | None
+    template_note: str | None
     languages: tuple[str, ...]
     modalities: tuple[str, ...]
     reasoning: bool | None
@@ -123,6 +127,9 @@ def _side(subject: Subject, estimate: Estimate, model: Model | None, data: Quali
         n_params=subject.n_params,
         n_params_active=subject.n_params_active,
         n_ctx_train=subject.architecture.n_ctx_train,
+        n_ctx_effective=model.n_ctx_effective if model else None,
+        sampling=model.sampling if model else None,
+        template_note=model.template_note if model else None,
         languages=model.languages if model else (),
         modalities=model.modalities if model else (),
         reasoning=model.reasoning if model else None,

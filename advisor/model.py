@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -83,18 +84,13 @@ class Sampling(Value):
     @property
     def values(self) -> tuple[tuple[str, float], ...]:
         """What is known, by the field's name, in the fields' order."""
-        known = ((name, getattr(self, name)) for name in SAMPLING_NAMES)
-        return tuple((name, value) for name, value in known if value is not None)
+        known = self.model_dump(exclude={"source"}, exclude_none=True)
+        return tuple(known.items())
 
-
-SAMPLING_NAMES: Final = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-)
+    def flags(self, names: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """An engine's flags, which `names` gives by field, with what is known."""
+        known = dict(self.values)
+        return tuple(word for name, flag in names if name in known for word in (flag, f"{known[name]:g}"))
 
 
 class Model(Value):
@@ -116,6 +112,8 @@ class Model(Value):
     modalities: tuple[Literal["text", "image", "audio"], ...] = ("text",)
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes that the maker lists."""
+    languages_partial: bool = False
+    """The maker speaks of more languages than it names: one that is not listed is not ruled out."""
     reasoning: bool = False
     """Has a thinking mode."""
     tools: bool = False

@@ -61,7 +61,14 @@ FINE_BITS: Final = 5.0
 """The same floor on a card of `LARGE_CARD_BYTES`, which has room for more, unless speed was asked for."""
 LARGE_CARD_BYTES: Final = 70 * GIB
 """What an 80 GB card reports at least, less its reserve."""
-CHECKPOINT_BITS: Final[Mapping[str, float]] = {"AWQ": 4.25, "GPTQ": 4.25, "W4A16": 4.25, "NVFP4": 4.5}
+CHECKPOINT_BITS: Final[Mapping[str, float]] = {
+    "AWQ": 4.25,
+    "GPTQ": 4.25,
+    "W4A16": 4.25,
+    "NVFP4": 4.5,
+    "4bit": 4.5,
+    "8bit": 8.5,
+}
 """Bits a weight of the engines' own 4-bit formats, scales included."""
 
 ESTIMATE_FACTOR: Final = 0.95
@@ -75,7 +82,7 @@ and a machine that starts to swap is slower than any estimate."""
 NONCOMMERCIAL_FACTOR: Final = 0.9
 """What a model keeps that may not be used commercially: most of what is built on models is, in the end."""
 UNLISTED_FACTOR: Final = 0.95
-"""What a model keeps whose maker lists no languages, where one is asked for: lists win among equals."""
+"""What a model keeps whose maker does not list the language that is asked for, without ruling it out."""
 
 
 Setbacks = tuple[bool, bool, bool]
@@ -260,7 +267,7 @@ def worth_of(contender: Contender, needs: Requirements) -> float:
         worth *= ESTIMATE_FACTOR
     if model.license.commercial is False:
         worth *= NONCOMMERCIAL_FACTOR
-    if needs.languages and not model.languages:
+    if any(code not in model.languages for code in needs.languages):
         worth *= UNLISTED_FACTOR
     return worth
 

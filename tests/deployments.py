@@ -10,7 +10,7 @@ from factories import candidate, gpu, machine, memory, recommendation
 from advisor.assessment import ArtifactChoice, Candidate, DeviceMemory, Placement
 from advisor.deployment import Options
 from advisor.hardware import Gpu, Machine
-from advisor.model import ModelKind
+from advisor.model import ModelKind, Sampling
 from advisor.plan import Companions, Recommendation
 from advisor.units import GIB
 
@@ -102,6 +102,17 @@ ON_3070: Final = candidate(placement=Placement(n_gpu_layers=29, gpu_layers=(29,)
 ON_RADEON: Final = ON_3070.model_copy(update=on_gpus(RADEON.gpus, (5,)))
 ON_ARC: Final = ON_3070.model_copy(update=on_gpus(ARC.gpus, (5,)))
 ON_MAC: Final = ON_3070.model_copy(update=on_gpus(MAC.gpus, (5,)))
+SAMPLING: Final = Sampling(temperature=0.7, top_p=0.8, repetition_penalty=1.05, source="its card")
+ON_MLX: Final = ON_MAC.model_copy(
+    update={
+        "backend": "mlx",
+        "quantization": "4bit",
+        "artifact": ArtifactChoice(
+            repo="mlx-community/Qwen2.5-7B-Instruct-4bit", files=(), bytes=1, format="mlx"
+        ),
+        "sampling": SAMPLING,
+    }
+)
 
 
 def plan(choice: Candidate, on: Machine, **changes: Any) -> Recommendation:

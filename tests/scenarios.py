@@ -199,7 +199,7 @@ def _needs(result: Recommendation, choice: Candidate) -> list[str]:
         met = {
             "kind": c.kind is needs.kind,
             "licence": needs.license == "any" or c.license in PERMISSIVE_LICENSES,
-            "language": all(code in c.languages for code in needs.languages) or not c.languages,
+            "language": _may_speak(c, needs.languages),
             "images": needs.use_case is not UseCase.VISION or "image" in c.modalities,
             "speed": c.speed.decode_tokens_per_s >= (needs.min_tokens_per_s or 0),
             "ttft": needs.max_ttft_s is None or (c.speed.ttft_s or 0) <= needs.max_ttft_s,
@@ -210,6 +210,12 @@ def _needs(result: Recommendation, choice: Candidate) -> list[str]:
     rates = [c.speed.decode_tokens_per_s for c in every_candidate(result)]
     usable = max(rates) < FLOOR_TOKENS_PER_S or rates[0] >= FLOOR_TOKENS_PER_S
     return found if usable or needs.quality == "best" else [*found, f"{rates[0]:.1f} tok/s"]
+
+
+def _may_speak(candidate: Candidate, languages: tuple[str, ...]) -> bool:
+    """Whether the maker lists the languages, or does not rule them out."""
+    model = load_catalog().get(candidate.model)
+    return model.languages_partial or not model.languages or set(languages) <= set(model.languages)
 
 
 def _engine(result: Recommendation, choice: Candidate) -> list[str]:

@@ -11,9 +11,11 @@ from deployments import (
     MAC,
     ON_3070,
     ON_MAC,
+    ON_MLX,
     PARTIAL_MOE,
     RERANKER,
     RTX_3070,
+    SAMPLING,
     SPLIT_70B,
     TWO_4090,
     VLLM_32B,
@@ -70,6 +72,18 @@ def flags(candidate: Candidate, on: Machine, **changes: Any) -> dict[str, list[s
 )
 def test_the_plan_becomes_flags(candidate: Candidate, on: Machine, expected: dict[str, list[str]]) -> None:
     assert flags(candidate, on).items() >= expected.items()
+
+
+def test_the_makers_sampling_is_the_servers_default() -> None:
+    told = flags(CPU_CHAT.model_copy(update={"sampling": SAMPLING}), CPU_ONLY)
+    assert told.items() >= {"--temp": ["0.7"], "--top-p": ["0.8"], "--repeat-penalty": ["1.05"]}.items()
+    assert not told.keys() & {"--top-k", "--min-p", "--presence-penalty"}  # of which it says nothing
+    assert "--temp" not in flags(CPU_CHAT, CPU_ONLY)
+
+
+def test_mlx_is_given_a_folder_or_the_repository() -> None:
+    assert flags(ON_MLX, MAC)["--model"] == ["mlx-community/Qwen2.5-7B-Instruct-4bit"]
+    assert flags(ON_MLX, MAC, model_dir="/m")["--model"] == ["/m/Qwen2.5-7B-Instruct-4bit"]
 
 
 def test_what_a_plan_does_not_have_is_not_said() -> None:
@@ -134,6 +148,13 @@ def test_a_projector_is_loaded_only_where_the_plan_counts_it() -> None:
             " --tensor-parallel-size 2 --kv-cache-dtype fp8",
             id="vllm",
         ),
+        pytest.param(
+            ON_MLX,
+            MAC,
+            "mlx_lm.server --model mlx-community/Qwen2.5-7B-Instruct-4bit --max-tokens 4096"
+            " --decode-concurrency 1 --temp 0.7 --top-p 0.8 --port 8080",  # a penalty is a request's alone
+            id="mlx",
+        ),
     ],
 )
 def test_command(candidate: Candidate, on: Machine, expected: str) -> None:
@@ -194,6 +215,14 @@ WEIGHTS = ArtifactChoice(repo="a/b", files=(), bytes=1, format="safetensors")
         ),
         pytest.param(
             "vllm", ON_MAC.model_copy(update={"artifact": WEIGHTS}), MAC, "NVIDIA and AMD", id="apple"
+        ),
+        pytest.param("mlx", ON_MAC, MAC, "no GGUF files", id="mlx-gguf"),
+        pytest.param("mlx", ON_MLX, RTX_3070, "Apple silicon only", id="mlx-nvidia"),
+        pytest.param(
+            "mlx", ON_MLX.model_copy(update={"kv_type": "q8_0"}), MAC, "no q8_0 cache", id="mlx-q8_0"
+        ),
+        pytest.param(
+            "mlx", ON_MLX.model_copy(update={"kind": ModelKind.RERANK}), MAC, "chat models", id="mlx-rerank"
         ),
     ],
 )

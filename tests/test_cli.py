@@ -13,6 +13,7 @@ import pytest
 from advisor.cli import COMMANDS, advisor
 
 HARDWARE = ("--hardware", "RTX 3070 8 GB, 32 GB RAM")
+A_MAC = ("--hardware", "M4 Max 64 GB")
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -61,6 +62,18 @@ def test_every_command_has_a_help_page(name: str) -> None:
         pytest.param(("recommend", "--use-case", "poetry"), 2, "poetry", id="wrong usage"),
         pytest.param(
             ("recommend", "--backend", "onnx", *HARDWARE), 2, "can be estimated", id="backend not planned"
+        ),
+        pytest.param(
+            ("recommend", "--backend", "mlx", *HARDWARE), 1, "Apple silicon only", id="MLX without a Mac"
+        ),
+        pytest.param(
+            ("recommend", "--backend", "mlx", "--use-case", "vision", *A_MAC), 1, "text only", id="MLX sees"
+        ),
+        pytest.param(
+            ("recommend", "--backend", "mlx", "--kv-type", "q8_0", *A_MAC),
+            2,
+            "f16 is its own",
+            id="MLX cache",
         ),
         pytest.param(("recommend", "--language", "ko", "--ctx", "0"), 2, "--ctx", id="no context"),
         pytest.param(("deploy", "gone.json", "--out", "x"), 1, "gone.json", id="no plan"),
@@ -127,6 +140,15 @@ def test_recommend_prints_the_document_of_the_contract() -> None:
     assert set(choice["quality"]) >= {"score", "metric", "source", "date", "evidence"}
     assert set(choice["artifact"]) >= {"repo", "files", "bytes"}
     assert len(choice["reasons"]) >= 2
+    assert {"sampling", "n_ctx_effective"} <= set(choice)
+
+
+def test_a_mac_is_recommended_mlx_files_with_the_servers_line() -> None:
+    document = json.loads(run("recommend", "--yes", "--json", "--backend", "mlx", *A_MAC).stdout)
+    for candidate in (document["choice"], *document["alternatives"]):
+        assert candidate["artifact"]["format"] == "mlx"
+        assert candidate["command"].startswith(f"mlx_lm.server --model {candidate['artifact']['repo']} ")
+    assert document["choice"]["placement"]["devices"] == ["Apple M4 Max (40-core GPU)"]
 
 
 def test_estimate_prints_the_document_of_the_contract() -> None:

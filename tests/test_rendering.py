@@ -18,6 +18,7 @@ from deployments import (
     MAC,
     ON_3070,
     ON_MAC,
+    ON_MLX,
     RTX_3070,
     TWO_4090,
     VLLM_32B,
@@ -216,6 +217,7 @@ SCRIPTS = {
     "ollama": (plan(ON_3070, RTX_3070), Options(target="script", backend="ollama")),
     "vllm": (plan(VLLM_32B, TWO_4090), Options(target="script", bind="::")),
     "mac": (plan(ON_MAC, MAC), Options(target="script")),
+    "mlx": (plan(ON_MLX, MAC), Options(target="script")),
     "companion": (
         plan(ON_3070, RTX_3070, companions=Companions(embedding=EMBEDDER)),
         Options(target="script", model_dir="/srv/it's $models"),
@@ -239,7 +241,7 @@ def stand_in(folder: Path, name: str, body: str) -> None:
     program.chmod(0o755)
 
 
-@pytest.mark.parametrize("name", ["llama.cpp", "vllm", "companion"])
+@pytest.mark.parametrize("name", ["llama.cpp", "vllm", "mlx", "companion"])
 def test_script_hands_the_engine_its_arguments(name: str, tmp_path: Path) -> None:
     rendering = render(*SCRIPTS[name])
     write_all(rendering.files, tmp_path, force=False)

@@ -79,11 +79,25 @@ def test_korean_search_needs_a_multilingual_embedder() -> None:
         assert "ko" in candidate.languages or candidate.family in ("bge", "qwen3-embedding")
 
 
+@pytest.mark.parametrize(
+    ("n_ctx", "said"), [pytest.param(16_384, False, id="short"), pytest.param(65_536, True, id="long")]
+)
+def test_a_context_beyond_the_effective_one_is_said(n_ctx: int, said: bool) -> None:
+    catalog = load_catalog()
+    alone = catalog.model_copy(update={"models": (catalog.get("llama-3.1-8b-instruct"),)})
+    needs = Requirements(n_ctx=n_ctx)
+    result = recommend(needs, machine=machine_of("RTX 4090, 64 GB RAM"), catalog=alone)
+    assert result.choice is not None
+    assert result.choice.n_ctx_effective == 32_768
+    text = "trained for 131,072 tokens, but holds its quality to about 32,768 (RULER)"
+    assert any(text in note for note in result.notes) is said
+
+
 def test_a_language_that_no_maker_lists_is_said() -> None:
     result = advise("RTX 3070 8 GB, 32 GB RAM", languages=("ko",))
     choice = result.choice
     assert choice is not None
-    assert bool(choice.languages) != any("no list of languages" in note for note in result.notes)
+    assert ("ko" in choice.languages) != any("list of languages" in note for note in result.notes)
 
 
 def test_rag_brings_an_embedder_and_a_reranker() -> None:

@@ -136,6 +136,7 @@ def _of_catalog() -> Iterator[Text]:
     for model in load_catalog().models:
         for sentence in sentences(model.note or ""):
             yield Text(sentence, "catalog/models")
+        yield Text(model.template_note or "", "catalog/models")
     for preset in load_hardware().presets:
         if DESCRIBED.search(preset.title):
             yield Text(preset.title, "catalog/machines")

@@ -33,7 +33,9 @@ _LEFT_OUT: Final = tuple(
         r"(?:getent|llama-server|ollama|vllm|mlx_lm\.server|python -m) [^\n]*",  # an engine's own line
         r"(?m)^(?:출처|source): .*$",  # sources are named as they name themselves
         r"--[\w-]+(?:[ =](?:[A-Z]+|[a-z][\w.-]*))?",  # a flag with what follows it
-        r"-[a-z]{1,4} \S+",  # one of an engine
+        r"(?<!\w)-[a-z]{1,4} \S+",  # one of an engine
+        r"\b(?:ollama|vllm|sglang|mlx|transformers|onnx)\b",
+        r"\b[a-z]{2}(?:, [a-z]{2})+\b",  # codes of languages
         r"\b\w*(?:[0-9_/\\@:=]|[a-z][A-Z]|\.\w)\S*",  # ids, paths, units, names of files
     )
 )
@@ -47,6 +49,7 @@ def _names() -> list[str]:
     for model in models.models:
         cells = ((cell.metric, cell.source) for cell in model.quality)
         names |= {model.name, model.publisher, model.license.id, *model.names, *sum(cells, ())}
+        names |= {model.n_ctx_effective_source or "", model.sampling.source if model.sampling else ""}
         names |= {name for artifact in model.artifacts for name in (artifact.repo, *artifact.files)}
     for axis in models.quality.axes:
         names |= {axis.reference, *(line.metric for line in axis.lines)}

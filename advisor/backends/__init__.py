@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from advisor.assessment import Candidate, Runnable
-from advisor.backends import llama_cpp, ollama, vllm
+from advisor.backends import llama_cpp, mlx, ollama, vllm
 from advisor.hardware import Accelerator, Machine
 from advisor.usecase import Backend as BackendName
 
@@ -57,5 +57,5 @@ class Backend(Protocol):
 
 
 BACKENDS: Final[Mapping[BackendName, Backend]] = MappingProxyType(
-    {"llama.cpp": llama_cpp, "ollama": ollama, "vllm": vllm}
+    {"llama.cpp": llama_cpp, "ollama": ollama, "vllm": vllm, "mlx": mlx}
 )

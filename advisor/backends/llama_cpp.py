@@ -44,6 +44,16 @@ HEADROOM_BYTES: Final = GIB
 POOLING: Final[Mapping[str, str]] = {"qwen3-embedding": "last"}
 """Families whose older GGUF files do not name their pooling (Qwen's model card gives the flag)."""
 
+SAMPLING_FLAGS: Final = (
+    ("temperature", "--temp"),
+    ("top_p", "--top-p"),
+    ("top_k", "--top-k"),
+    ("min_p", "--min-p"),
+    ("repetition_penalty", "--repeat-penalty"),
+    ("presence_penalty", "--presence-penalty"),
+)
+"""Defaults of the server that a request may change; its own are meant for no model."""
+
 _BATCHED_KINDS: Final = {ModelKind.EMBEDDING: "--embeddings", ModelKind.RERANK: "--rerank"}
 
 
@@ -73,6 +83,7 @@ def server_args(
         *("--alias", api_name(candidate)),
         *_context(candidate),
         *_placement(candidate),
+        *(() if candidate.sampling is None else candidate.sampling.flags(SAMPLING_FLAGS)),
         *("-cram", str(prompt_cache_mib(candidate, spare))),
         *(("-t", str(cores)) if cores else ()),
         *("--host", host, "--port", str(port)),

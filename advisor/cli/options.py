@@ -206,3 +206,6 @@ def recommended_backend(value: str | None, kv_type: str | None) -> None:
     if value == "vllm" and kv_type in ("q8_0", "q4_0"):
         text = _("{backend} has no {kv_type} cache; fp8 is its own")
         raise click.BadParameter(text.format(backend=value, kv_type=kv_type), param_hint="--kv-type")
+    if value == "mlx" and kv_type not in (None, "f16"):
+        text = _("{backend} has no {kv_type} cache when it serves; f16 is its own")
+        raise click.BadParameter(text.format(backend=value, kv_type=kv_type), param_hint="--kv-type")

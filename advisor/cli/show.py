@@ -16,6 +16,7 @@ from advisor.assessment import (
     SpeedEstimate,
 )
 from advisor.backends.llama_cpp import layer_args
+from advisor.cli.sampling import whose_sampling
 from advisor.cli.terminal import assumed, console, noted
 from advisor.i18n import N_, _
 from advisor.model import ModelKind
@@ -271,6 +272,8 @@ def _show_choice(out: Console, choice: Candidate) -> None:
     for n, reason in enumerate(choice.reasons):
         out.print(titled("" if n else _("why"), reason))
     out.print(titled(_("file"), f"{choice.artifact.repo} ({_file_size(choice.artifact)})"))
+    if choice.sampling:
+        out.print(titled(_("sampling"), whose_sampling(choice.sampling, choice.backend)))
     out.print(titled(_("start"), choice.command))
 
 

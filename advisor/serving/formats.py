@@ -27,7 +27,10 @@ ONNX_BITS: Final = 4 + 16 / 32
 """ONNX Runtime GenAI's int4, the output matrix included: a 16-bit scale for 32 values."""
 
 NAMES: Final = (*HUB_FORMATS, *WHOLE_BITS, "INT4")
-_OWN: Final[Mapping[str, tuple[str, ...]]] = {"mlx": ("BF16", "F16", *WHOLE_BITS), "onnx": ("INT4", "F16")}
+_OWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "mlx": ("BF16", "F16", "MXFP4", *WHOLE_BITS),
+    "onnx": ("INT4", "F16"),
+}
 """What engines read that have formats of their own; the others read everything but those."""
 
 

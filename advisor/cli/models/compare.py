@@ -12,6 +12,7 @@ from advisor.cli import options
 from advisor.cli.localized import LocalizedCommand
 from advisor.cli.models.wording import with_active
 from advisor.cli.recommend import USE_CASES
+from advisor.cli.sampling import sampling_text
 from advisor.cli.show import decode_rates, speed_line
 from advisor.i18n import N_, _
 from advisor.units import format_bytes, format_count
@@ -150,6 +151,8 @@ _ROWS: Final[Sequence[tuple[str, Callable[[Side], str]]]] = (
     (N_("released"), lambda side: _known(side.released)),
     (N_("parameters"), _parameters),
     (N_("context"), lambda side: f"{side.n_ctx_train:,}"),
+    (N_("effective context"), lambda side: _known(side.n_ctx_effective and f"{side.n_ctx_effective:,}")),
+    (N_("sampling"), lambda side: _known(side.sampling and sampling_text(side.sampling))),
     (N_("takes"), lambda side: _known(", ".join(side.modalities))),
     (N_("languages"), lambda side: _known(", ".join(side.languages))),
     (N_("trained for"), _abilities),

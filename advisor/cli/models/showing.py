@@ -13,6 +13,7 @@ from advisor.assessment import EVIDENCE_WORDS
 from advisor.catalog import Catalog
 from advisor.cli.localized import LocalizedCommand
 from advisor.cli.models.wording import document, quality, sentences, size
+from advisor.cli.sampling import sampling_text
 from advisor.i18n import N_, _
 from advisor.model import Artifact, Model
 from advisor.units import format_bytes, ljust
@@ -76,6 +77,10 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
     yield _("parameters"), size(model)
     layers = _("{family}, {n} layers, {n_ctx:,} tokens of context")
     yield _("architecture"), layers.format(family=arch.family, n=arch.n_layers, n_ctx=arch.n_ctx_train)
+    if model.n_ctx_effective:
+        known = _("holds its quality to about {n_ctx:,} tokens ({source})")
+        source = model.n_ctx_effective_source
+        yield _("context"), known.format(n_ctx=model.n_ctx_effective, source=source)
     yield _("takes"), ", ".join(model.modalities)
     yield _("languages"), ", ".join(model.languages) or _("no list was read")
     abilities = [name for name, has in ((_("thinking"), model.reasoning), (_("tools"), model.tools)) if has]
@@ -83,6 +88,11 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
     yield _("also called"), ", ".join(model.names[1:]) or "-"
     if model.superseded_by:
         yield _("superseded by"), model.superseded_by
+    if model.sampling:
+        source = model.sampling.source
+        yield _("sampling"), f"{sampling_text(model.sampling)} ({source})"
+    if model.template_note:
+        yield _("template"), _(model.template_note)
     if model.note:
         yield _("note"), " ".join(map(_, sentences(model.note)))
 
@@ -128,7 +138,8 @@ def _artifacts(model: Model, catalog: Catalog) -> Table:
 def _file_size(model: Model, artifact: Artifact, catalog: Catalog) -> str:
     if artifact.bytes is not None:
         return format_bytes(artifact.bytes)
-    if artifact.format == "gguf":
-        by_rule = catalog.weights[model.id][artifact.quantization].total_bytes
-        return _("about {size}").format(size=format_bytes(by_rule))
-    return _("unknown")
+    sizes = (catalog.weights if artifact.is_gguf else catalog.checkpoints).get(model.id, {})
+    by_rule = sizes.get(artifact.quantization)
+    if by_rule is None:
+        return _("unknown")
+    return _("about {size}").format(size=format_bytes(by_rule.total_bytes))

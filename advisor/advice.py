@@ -9,12 +9,13 @@ from typing import Final, NamedTuple
 
 from advisor.alternatives import choose_alternatives, trade_off
 from advisor.backends import vllm
-from advisor.candidates import DOES_NOT_FIT, Option, Turned, lifts
+from advisor.candidates import DOES_NOT_FIT, Option, Turned
 from advisor.contest import Contest, Downloads, Shelf, anyone
 from advisor.downloaded import downloaded_first, downloaded_reason
 from advisor.hardware import Machine
 from advisor.i18n import N_, _
 from advisor.model import Model, ModelKind
+from advisor.offers import lifts
 from advisor.plan import Recommendation, Rejection
 from advisor.projectors import max_image_tokens
 from advisor.proof import Proof

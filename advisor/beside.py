@@ -9,13 +9,13 @@ from typing import Final
 from advisor.adapters import MAX_RANK, lora_rows, with_adapter
 from advisor.api import workload_of
 from advisor.attachments import Attachment, beside, in_process, on_one_device, own_process
-from advisor.candidates import EMBEDDER_N_CTX
 from advisor.errors import AdvisorError, ConfigError, UnknownModelError
 from advisor.estimation import Estimate, Workload, estimate_on
 from advisor.hardware import Machine
 from advisor.i18n import _
 from advisor.memory import Buffers
 from advisor.model import ModelKind
+from advisor.needs import EMBEDDER_N_CTX
 from advisor.projectors import (
     PROJECTOR_TYPES,
     Tower,

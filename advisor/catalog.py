@@ -19,11 +19,11 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from advisor.candidates import settings_for
 from advisor.compiled import Compiled, usual_buffers
 from advisor.errors import CatalogError, ConfigError, UnknownModelError
 from advisor.i18n import _
 from advisor.model import Artifact, Model
+from advisor.needs import settings_for
 from advisor.quality import QualityData
 from advisor.resources import CATALOG_DIR
 from advisor.serving.formats import engine_weights

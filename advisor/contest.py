@@ -14,11 +14,12 @@ from types import MappingProxyType
 from typing import Final
 
 from advisor.backends import BACKENDS
-from advisor.candidates import Known, Turned, offers
+from advisor.candidates import Turned
 from advisor.compiled import Compiled
 from advisor.downloaded import Download
 from advisor.hardware import Machine
 from advisor.model import Artifact, Model, ModelKind
+from advisor.offers import Known, offers
 from advisor.proposal import beside_projector, projector_room
 from advisor.quality import QualityData, quality_of
 from advisor.ranking import (

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from advisor.assessment import Candidate
 from advisor.backends.devices import without
-from advisor.candidates import Turned, lifts
+from advisor.candidates import Turned
 from advisor.contest import Contest, Shelf
+from advisor.offers import lifts
 from advisor.plan import Recommendation
 from advisor.proposal import candidate_of
 from advisor.ranking import Ranked

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from advisor.architecture import Architecture
-from advisor.candidates import PERMISSIVE_LICENSES
 from advisor.config_files import parse_config
 from advisor.errors import ConfigError, UnknownModelError
 from advisor.gguf import architecture_of_header
@@ -19,6 +18,7 @@ from advisor.hub_models import HubModel, HubName, read_model
 from advisor.i18n import _
 from advisor.model import Artifact, License, Model, ModelKind
 from advisor.model_files import model_files, parts_of
+from advisor.needs import PERMISSIVE_LICENSES
 from advisor.quantization import DEFAULT_QUANTIZATION
 from advisor.resolve import count_parameters
 from advisor.tensors import tensors

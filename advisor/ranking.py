@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from advisor.assessment import Quality, SpeedEstimate
-from advisor.candidates import Offers, Option
+from advisor.candidates import Option
 from advisor.downloaded import is_equal
 from advisor.hardware import Machine
 from advisor.model import Artifact, Model, ModelKind
+from advisor.offers import Offers
 from advisor.quality import QualityData, fidelity
 from advisor.quantization import base_bits
 from advisor.units import GIB

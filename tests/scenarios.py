@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from advisor.api import machine_of, recommend
 from advisor.assessment import Candidate
-from advisor.candidates import PERMISSIVE_LICENSES
 from advisor.catalog import load_catalog
 from advisor.model import ModelKind
+from advisor.needs import PERMISSIVE_LICENSES
 from advisor.plan import Recommendation
 from advisor.quality import fidelity
 from advisor.quantization import base_bits

@@ -23,6 +23,8 @@ VALUES = {
     "user_entry",
 }
 CORE = {
+    "needs",
+    "offers",
     "explanation",
     "contest",
     "proposal",

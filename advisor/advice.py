@@ -85,7 +85,7 @@ def recommend_on(
 
     if proven.pick is not None:
         shown += choose_alternatives(proven.pick, others, limit)
-    picks = [candidate_of(row, requirements, machine, shelf.quality) for row in shown]
+    picks = [candidate_of(row, requirements, shelf.quality) for row in shown]
     for i, pick in enumerate(picks):
         why = [trade_off(shown[i], shown[0]), *pick.reasons] if i else [*pick.reasons]
         if download := shelf.downloads.get((pick.model, pick.quantization)):

@@ -47,4 +47,4 @@ def explain(shelf: Shelf, result: Recommendation, name: str) -> Explanation:
     pick = contest.weigh(result.choice.model) if result.choice else None
     if isinstance(pick, Ranked):
         reasons.append(outranked(weighed, pick).reason)
-    return Explanation(tuple(reasons), candidate_of(weighed, needs, machine, shelf.quality))
+    return Explanation(tuple(reasons), candidate_of(weighed, needs, shelf.quality))

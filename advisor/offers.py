@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 from advisor.candidates import DOES_NOT_FIT, Option, Turned
 from advisor.compiled import Compiled
+from advisor.engine_steps import chosen_share
 from advisor.errors import AdvisorError
 from advisor.estimation import Pace, Workload, depth_within, prompt_within, serve_on
 from advisor.hardware import Machine
@@ -24,7 +25,6 @@ from advisor.serving.formats import engine_weights
 from advisor.serving.plan import Served
 from advisor.serving.speed import as_split
 from advisor.settings import Settings
-from advisor.speed import share_of_experts
 from advisor.units import format_bytes
 from advisor.usecase import Requirements
 from advisor.weights import Weights, as_large_as
@@ -185,7 +185,7 @@ def _read_bytes(model: Model, weights: Weights, n_seqs: int) -> float:
 def _share_read(model: Model, n_seqs: int) -> float:
     """The part of the routed experts that so many sequences choose between them, 1 for dense models."""
     moe = model.architecture.moe
-    return share_of_experts(moe.n_experts, moe.n_experts_used, n_seqs) if moe else 1.0
+    return chosen_share(moe.n_experts_used / moe.n_experts, n_seqs) if moe else 1.0
 
 
 class _Served:

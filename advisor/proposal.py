@@ -45,7 +45,7 @@ def _download_bytes(option: Option) -> int:
     return option.footprint.weights.total_bytes + (in_file or 0)
 
 
-def candidate_of(row: Ranked, requirements: Requirements, machine: Machine, data: QualityData) -> Candidate:
+def candidate_of(row: Ranked, requirements: Requirements, data: QualityData) -> Candidate:
     """The option in the words of a plan, with the engine's own command."""
     option, model = row.option, row.option.model
     backend: Backend = requirements.backend or "llama.cpp"

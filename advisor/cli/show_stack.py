@@ -17,9 +17,7 @@ def show_stack(out: Console, stack: Stack) -> None:
     """Print how documents are cut, how many passages a question brings, and where their vectors lie."""
     store = stack.vector_store
     lines = [
-        _(
-            "cut documents into passages of {tokens} tokens, {overlap} of them shared with the one before"
-        ).format(tokens=stack.chunk_tokens, overlap=stack.chunk_overlap),
+        _cutting(stack),
         _retrieval(stack),
         f"{store.name}: {store.reason}",
     ]

@@ -14,7 +14,7 @@ from advisor.i18n import _, ngettext
 from advisor.speed.fitted import FITTED
 from advisor.speed.load import DeviceLoad, Engine
 from advisor.speed.rates import Band, Rates, rates_key
-from advisor.speed.work import COPY_BATCH, N_UBATCH, Work, share_of_experts
+from advisor.speed.work import COPY_BATCH, N_UBATCH, Work
 from advisor.units import GB
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "Work",
     "estimate_speed",
     "rates_key",
-    "share_of_experts",
 ]
 
 

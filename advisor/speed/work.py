@@ -12,7 +12,7 @@ from math import ceil, sqrt
 from typing import Final, NamedTuple
 
 from advisor.engine_steps import FITTED as ENGINE_STEPS
-from advisor.engine_steps import Driver
+from advisor.engine_steps import Driver, chosen_share
 from advisor.i18n import N_, _
 from advisor.speed.constants import Constants
 from advisor.speed.fitted import FITTED
@@ -50,14 +50,6 @@ PLACEMENTS: Final[Mapping[str, str]] = {
 """The rows of `Constants.bands` in words."""
 WIDER: Final = 0.6
 """On the low end of the band where the memory is faster than any measured: kernels may bind first."""
-
-
-def share_of_experts(n_experts: int, n_used: int, n_tokens: int) -> float:
-    """The part of a layer's experts that tokens are expected to choose between them.
-
-    Tokens of one text choose more alike than by chance.
-    """
-    return float(1 - (1 - n_used / n_experts) ** n_tokens**ENGINE_STEPS.alike)
 
 
 class Work(NamedTuple):
@@ -101,7 +93,7 @@ class Work(NamedTuple):
         """
         if n_tokens == 1 or not load.expert_bytes_total or not self.n_experts:
             return load.weight_bytes
-        chosen = share_of_experts(self.n_experts, self.n_experts_used, n_tokens)
+        chosen = chosen_share(self.n_experts_used / self.n_experts, n_tokens)
         return float(load.shared_bytes + load.expert_bytes_total * chosen)
 
     def decode_s(self, n_seqs: int, n_tokens: int = 1) -> float | None:
